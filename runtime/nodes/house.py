@@ -206,13 +206,12 @@ class NodeHouse:
             return
         pause = _GUARD_EVERY
         memory = memory_of_this_machine()
-        if 0 < memory.available < memory.total * self._keeps_free:
-            if largest := self._largest():
-                process, used = largest
-                left = f"{size(memory.available)} of {size(memory.total)} were left"
-                why = f"its memory was nearly used up ({left}), and this was the largest task there, of {size(used)}"
-                self._tell(Evicted(process.host_key, why))
-                pause = _AFTER_EVICTION
+        if 0 < memory.available < memory.total * self._keeps_free and (largest := self._largest()):
+            process, used = largest
+            left = f"{size(memory.available)} of {size(memory.total)} were left"
+            why = f"its memory was nearly used up ({left}), and this was the largest task there, of {size(used)}"
+            self._tell(Evicted(process.host_key, why))
+            pause = _AFTER_EVICTION
         self._io.call_later(pause, self._guard_memory)
 
     def _largest(self) -> tuple[HousedProcess, int] | None:

@@ -6,9 +6,9 @@ no node can take yet waits, and its process is `starting` meanwhile; one that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -47,6 +47,7 @@ class _Start(msgspec.Struct, frozen=True):
     """A process that is to be started on some node."""
 
     process: RemoteProcess
+    body: RemoteBody
     actor_class: type[ProcessActor]
     spec: TaskSpec
     limits: ProcessLimits | None
@@ -98,32 +99,27 @@ class NodePlace:
             lambda sentence, is_last: self._system.call(lambda: self._on_trouble(sentence, is_last=is_last)),
         )
 
-    # --- Placement --------------------------------------------------------------------------------------------------
-
     def spawn(
         self,
+        body: RemoteBody,
         actor_class: type[ProcessActor],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        spec: TaskSpec,
         *,
         listener: ProcessListener,
-        capture: str | None = None,
-        environ: Mapping[str, str] | None = None,
-        limits: ProcessLimits | None = None,
-        fenced: bool | None = None,
-    ) -> ActorProcess:
-        """See `Placement`; the environment and the log are the node's own."""
-        del kwargs, environ, capture
-        process = spawn_elsewhere(self._system, actor_class, listener=listener, fenced=fenced is not False)
-        start = _Start(process, actor_class, args[0], limits)
+        limits: ProcessLimits | None,
+        fenced: bool,
+    ) -> RemoteProcess:
+        """Have a process of a task started; see `RemoteBody.spawn`."""
+        process = spawn_elsewhere(self._system, actor_class, listener=listener, fenced=fenced)
+        start = _Start(process, body, actor_class, spec, limits)
         self._system.call(lambda: self._take(start))
         return process
 
     # --- Place ------------------------------------------------------------------------------------------------------
 
-    def body(self, task_id: str, workdir: Workdir) -> Body:
+    def body(self, task_id: str, workdir: Workdir, near: Body | None) -> RemoteBody:
         """See `Place`."""
-        return RemoteBody(self, self._home.body(task_id, "shared"), task_id, workdir)
+        return RemoteBody(self, self._home.body(task_id, "shared"), task_id, workdir, near)
 
     def watch(
         self, task_id: str, body: Body, process: ActorProcess, limits: Limits, reached: Callable[[str], None]
@@ -178,7 +174,7 @@ class NodePlace:
     def _take(self, start: _Start) -> None:
         if start.process.end is not None:
             return
-        link = self._choose()
+        link = self._choose(start.body)
         if link is not None:
             self._start(start, link)
         elif self._is_hopeless or self._has_left:
@@ -186,10 +182,24 @@ class NodePlace:
         else:
             self._waiting.append(start)
 
-    def _choose(self) -> NodeLink | None:
-        """Return the node that has the fewest processes; None if there is none now."""
-        serving = [link for name, link in self._links.items() if link.is_serving and name not in self._draining]
-        return min(serving, key=lambda link: len(link.processes), default=None)
+    def _take_waiting(self) -> None:
+        """Start what waits, as far as there is room now."""
+        waiting, self._waiting = self._waiting, []
+        for start in waiting:
+            self._take(start)
+
+    def _choose(self, body: RemoteBody) -> NodeLink | None:
+        """Return the node for a task; None if there is none now."""
+        free = [link for link in self._links.values() if self._has_room(link)]
+        if body.near is not None and body.near.link in free:
+            return body.near.link
+        choose = max if self._config.placement == "pack" else min
+        return choose(free, key=lambda link: len(link.processes), default=None)
+
+    def _has_room(self, link: NodeLink) -> bool:
+        most = self._config.max_tasks
+        is_taking = link.is_serving and link.name not in self._draining
+        return is_taking and (most is None or len(link.processes) < most)
 
     def _start(self, start: _Start, link: NodeLink) -> None:
         spec = start.spec
@@ -287,9 +297,7 @@ class NodePlace:
         """See `NodeListener`."""
         del node
         self._is_hopeless = False
-        waiting, self._waiting = self._waiting, []
-        for start in waiting:
-            self._take(start)
+        self._take_waiting()
 
     def node_said(self, node: NodeLink, body: bytes) -> None:
         """See `NodeListener`."""
@@ -303,10 +311,16 @@ class NodePlace:
         body = self._home.body(task_id, "shared")
         if what.log:
             keep_log(body.capture, 0, what.log)
-        if what.result_size < 0 and what.log_size <= len(what.log):
+
+        def home() -> None:
             done()
-            return
-        bring_home(node, task_id, what, body, lambda: self._system.call(done))
+            if self._waiting:
+                self._take_waiting()
+
+        if what.result_size < 0 and what.log_size <= len(what.log):
+            home()
+        else:
+            bring_home(node, task_id, what, body, lambda: self._system.call(home))
 
     def node_lost(self, node: NodeLink, why: str) -> None:
         """See `NodeListener`."""

@@ -31,13 +31,13 @@ class Places:
         self._others = others
         self._placed: dict[str, NodePlace] = {}
 
-    def body(self, task_id: str, workdir: Workdir, place: str = "") -> Body:
+    def body(self, task_id: str, workdir: Workdir, place: str = "", near: Body | None = None) -> Body:
         """See `Place`."""
         other = self._others.get(place)
         if other is None:
             return self._here.body(task_id, workdir)
         self._placed[task_id] = other
-        return other.body(task_id, workdir)
+        return other.body(task_id, workdir, near)
 
     def watch(
         self, task_id: str, body: Body, process: ActorProcess, limits: Limits, reached: Callable[[str], None]
@@ -66,7 +66,7 @@ class Places:
     ) -> None:
         """See `Place`."""
         if isinstance(body, RemoteBody):
-            body.placement.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
+            body.place.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
         else:
             self._here.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
 

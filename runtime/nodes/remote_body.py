@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...actors import ActorProcess, NodeLink, RemoteProcess
+from ...actors import ActorProcess, NodeLink, ProcessLimits, ProcessListener, RemoteProcess
 from ..runs.workdir import worktree_folder
 from ..team.config import Workdir
 
 if TYPE_CHECKING:
+    from ...actors import ProcessActor
     from ..place.base import Body
     from .place import NodePlace
 
@@ -31,24 +33,49 @@ class RemoteBody:
     """See the module.
 
     Args:
-        placement: where its processes come from.
+        place: where its processes come from.
         home: what it has on the host's own machine.
         task_id: the task's id.
         workdir: its agent's.
+        near: what another task has, whose node is the first choice; None: none is.
 
     Attributes:
-        placement: see above.
+        place: see above.
         task_id: see above.
+        near: see above; None where that is on the host's own machine.
     """
 
-    __slots__ = ("_home", "_process", "_workdir", "placement", "task_id")
+    __slots__ = ("_home", "_process", "_workdir", "near", "place", "task_id")
 
-    def __init__(self, placement: NodePlace, home: Body, task_id: str, workdir: Workdir) -> None:
-        self.placement = placement
+    def __init__(self, place: NodePlace, home: Body, task_id: str, workdir: Workdir, near: Body | None) -> None:
+        self.place = place
+        self.near = near if isinstance(near, RemoteBody) else None
         self._home = home
         self.task_id = task_id
         self._workdir = workdir
         self._process: RemoteProcess | None = None
+
+    @property
+    def placement(self) -> RemoteBody:
+        """See `Body`."""
+        return self
+
+    def spawn(
+        self,
+        actor_class: type[ProcessActor],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        listener: ProcessListener,
+        capture: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        limits: ProcessLimits | None = None,
+        fenced: bool | None = None,
+    ) -> ActorProcess:
+        """See `Placement`; its environment and its log are the node's own."""
+        del kwargs, environ, capture
+        (spec,) = args
+        return self.place.spawn(self, actor_class, spec, listener=listener, limits=limits, fenced=fenced is not False)
 
     @property
     def link(self) -> NodeLink | None:
@@ -89,7 +116,7 @@ class RemoteBody:
     def waits_for(self) -> str:
         """See `Body`."""
         is_waiting = self._process is not None and self._process.node is None and self._process.end is None
-        return f"a node of place {self.placement.name}" if is_waiting else ""
+        return f"a node of place {self.place.name}" if is_waiting else ""
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""

@@ -107,13 +107,14 @@ class Body(Protocol):
 class Place(Protocol):
     """Place: where tasks run. For the supervisor's thread, unless a method says otherwise."""
 
-    def body(self, task_id: str, workdir: Workdir, place: str = "") -> Body:
+    def body(self, task_id: str, workdir: Workdir, place: str = "", near: Body | None = None) -> Body:
         """Return what a new task is to have.
 
         Args:
             task_id: the task's id.
             workdir: its agent's.
             place: name of the place where it is to run; empty: the host's own machine.
+            near: what another task has, whose machine is the first choice; None: none is.
         """
         ...
 

@@ -128,9 +128,9 @@ class LocalPlace:
         self._looks: CloseLooks | None = None
         self._sampler = VitalsSampler(lambda: dict(self._watched))
 
-    def body(self, task_id: str, workdir: Workdir, place: str = "") -> Body:
+    def body(self, task_id: str, workdir: Workdir, place: str = "", near: Body | None = None) -> Body:
         """See `Place`."""
-        del place
+        del place, near
         return _LocalBody(self, task_id, workdir)
 
     def watch(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["PlaceConfig", "RayPlace", "Resources", "SshPlace"]
+__all__ = ["PlaceConfig", "Placement", "RayPlace", "Resources", "SshPlace"]
+
+
+Placement: TypeAlias = Literal["spread", "pack"]
 
 
 class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
@@ -19,6 +22,9 @@ class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
         options: further arguments of ssh, such as `-i`, `key`.
         workdir: folder there in which tasks with `workdir: shared` work; empty: the one that has the host's path.
         folder: where the node keeps its files; empty: the state folder of its user.
+        placement: whether tasks go to the node that has the fewest (`spread`), or to the fullest that has room
+            (`pack`).
+        max_tasks: how many tasks a node has at a time; None: any number. Further ones wait for a node.
     """
 
     name: str
@@ -27,6 +33,8 @@ class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
     options: tuple[str, ...] = ()
     workdir: str = ""
     folder: str = ""
+    placement: Placement = "spread"
+    max_tasks: int | None = None
 
 
 class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
@@ -37,12 +45,16 @@ class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
         address: of the cluster, as `ray.init` takes it; `auto`: that of this machine.
         workdir: as of `SshPlace`.
         folder: as of `SshPlace`.
+        placement: as of `SshPlace`.
+        max_tasks: as of `SshPlace`.
     """
 
     name: str
     address: str = "auto"
     workdir: str = ""
     folder: str = ""
+    placement: Placement = "spread"
+    max_tasks: int | None = None
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
