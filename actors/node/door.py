@@ -38,7 +38,7 @@ class Door:
         self._listener = listener
         self._io = io
         self._enter = enter
-        self._unproven: set[socket.socket] = set()
+        self._unproven: dict[socket.socket, None] = {}
 
     def open(self) -> None:
         """Take connections from now on."""
@@ -59,12 +59,12 @@ class Door:
             except OSError:  # none is there, or this process has no descriptor left: then the host tries again
                 return
             if len(self._unproven) >= _MOST_UNPROVEN:
-                channel.close()
-                continue
+                # Whoever floods it pushes out itself: the host says at once what it wants.
+                self._refuse(next(iter(self._unproven)))
             channel.setblocking(False)
             if channel.family != socket.AF_UNIX:
                 channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._unproven.add(channel)
+            self._unproven[channel] = None
             self._watch(channel)
             self._io.call_later(_PATIENCE, lambda one=channel: self._refuse(one))  # type: ignore[misc]
 
@@ -79,7 +79,7 @@ class Door:
             channel.close()
 
     def _let_go(self, channel: socket.socket) -> None:
-        self._unproven.discard(channel)
+        self._unproven.pop(channel, None)
         self._io.unwatch(channel.fileno())
 
     def _read(self, channel: socket.socket) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...actors import HousedProcess, IOThread, ProcessExit, ProcessSystem
+from ...actors import ErrorData, HousedProcess, IOThread, ProcessExit, ProcessSystem
 from ...actors.regular_files import is_folder, length_of, open_to_read
 from ..runs.output import bound_log
 from ..runs.workdir import worktree_folder
@@ -25,7 +25,19 @@ from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
 from .folder import NodeFolder
 from .memory import memory_of_this_machine
-from .messages import Evicted, HoldLimits, Left, LimitReached, LogGrown, LookAt, Looked, NodeSetup, Seen, ToHouse
+from .messages import (
+    Evicted,
+    HoldLimits,
+    Left,
+    LimitReached,
+    LogGrown,
+    LookAt,
+    Looked,
+    NodeSetup,
+    NotPreloaded,
+    Seen,
+    ToHouse,
+)
 
 if TYPE_CHECKING:
     from ..place.closely import CloseLooks
@@ -81,7 +93,10 @@ class NodeHouse:
         folders = [str(folder) for folder in self._files.code]
         sys.path[:0] = folders
         arguments: dict[str, Any] = pickle.loads(setup.system)  # noqa: S301 - the host has proven that it is the host
-        return ProcessSystem(**arguments, folders=folders, io=io)
+        return ProcessSystem(**arguments, folders=folders, io=io, preload_failed=self._tell_of_failure)
+
+    def _tell_of_failure(self, entry: str, error: ErrorData) -> None:
+        self._tell(NotPreloaded(entry, error))
 
     def missing(self, directory: str) -> str:
         """See `House`."""

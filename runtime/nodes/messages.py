@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from ...actors import ErrorData
 from ..place.base import Look
 from ..tasks.views import Vitals
 from ..team.config import Limits
@@ -20,6 +21,7 @@ __all__ = [
     "LookAt",
     "Looked",
     "NodeSetup",
+    "NotPreloaded",
     "Seen",
     "ToHouse",
 ]
@@ -104,7 +106,14 @@ class Looked(msgspec.Struct, frozen=True, tag="looked"):
     look: Look
 
 
-FromHouse: TypeAlias = Seen | LimitReached | Evicted | LogGrown | Looked
+class NotPreloaded(msgspec.Struct, frozen=True, tag="not_preloaded"):
+    """A module of `preload` could not be imported there."""
+
+    entry: str
+    error: ErrorData
+
+
+FromHouse: TypeAlias = NotPreloaded | Seen | LimitReached | Evicted | LogGrown | Looked
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -20,12 +21,14 @@ from ..place.base import Look
 from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..vitals.ring import Ring
-from .messages import Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, Seen
+from .messages import Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, NotPreloaded, Seen
 
 if TYPE_CHECKING:
     from ...actors import NodeLink, RemoteProcess
 
 __all__ = ["News"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _decoder: Final = msgspec.msgpack.Decoder(FromHouse)
 
@@ -98,6 +101,8 @@ class News:
                 for key, seen in vitals.items():
                     if (process := node.processes.get(key)) is not None:
                         self._note(process.label, seen)
+            case NotPreloaded(entry, fault):
+                logger.warning("On node %s %s could not be imported ahead: %s.", node.name, entry, fault)
             case Looked(number, look):
                 if (done := self._looks.pop(number, None)) is not None:
                     done(look)

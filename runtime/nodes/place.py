@@ -18,6 +18,7 @@ from ...actors import (
     ProcessLimits,
     ProcessListener,
     ProcessSystem,
+    ProtocolError,
     RemoteProcess,
     spawn_elsewhere,
 )
@@ -305,7 +306,10 @@ class NodePlace:
 
     def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
         """See `NodeListener`."""
-        what = _left.decode(left)
+        try:
+            what = _left.decode(left)
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"what a process has left that fits no declared type: {error}") from error
         task_id = process.label
         self._news.note_peak(task_id, what.peak)
         body = self._home.body(task_id, "shared")
