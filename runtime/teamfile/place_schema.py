@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
-from ..team.places import RayPlace, Resources, SshPlace
+from ..team.places import Placement, RayPlace, Resources, SshPlace
 from . import places
-from .schema_values import PATH, TEXT, TEXTS, Schema, listing, number, one_of, section, size, told, when
+from .schema_values import PATH, TEXT, TEXTS, Schema, listing, number, one_of, section, size, told, when, whole
 
 __all__ = ["PLACE", "resources", "team_places"]
 
@@ -39,6 +39,8 @@ def _ssh_place() -> Schema:
         "options": TEXTS,
         "workdir": {**PATH, "pattern": "^/"},
         "folder": {**PATH, "pattern": "^[/~]"},
+        "placement": one_of(get_args(Placement)),
+        "max_tasks": whole(1),
     }
     return section(places.SSH, told(values, SshPlace), required=["type", "hosts"])
 
@@ -51,5 +53,7 @@ def _ray_place() -> Schema:
         "address": address,
         "workdir": {**PATH, "pattern": "^/"},
         "folder": {**PATH, "pattern": "^[/~]"},
+        "placement": one_of(get_args(Placement)),
+        "max_tasks": whole(1),
     }
     return section(places.RAY, told(values, RayPlace), required=["type"])

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
 from ..errors import TeamFileError
-from ..team.places import PlaceConfig, RayPlace, Resources, SshPlace
+from ..team.places import PlaceConfig, Placement, RayPlace, Resources, SshPlace
 from .limits import read_size
 from .nodes import Findings, nodes_of_mapping
 from .values import Keys, Value, listed, quoted
@@ -40,14 +40,17 @@ __all__ = [
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 """A place's name, which stands in tables, in messages and on command lines."""
 
-_SSH = frozenset({"type", "hosts", "python", "options", "workdir", "folder"})
-_RAY = frozenset({"type", "address", "workdir", "folder"})
+_ALL = frozenset({"type", "workdir", "folder", "placement", "max_tasks"})
+_SSH = _ALL | {"hosts", "python", "options"}
+_RAY = _ALL | {"address"}
 
 SSH: Final = Keys(supported=_SSH, elsewhere=MappingProxyType(dict.fromkeys(_RAY - _SSH, "in a place of `type: ray`")))
 RAY: Final = Keys(supported=_RAY, elsewhere=MappingProxyType(dict.fromkeys(_SSH - _RAY, "in a place of `type: ssh`")))
 RESOURCES: Final = Keys(supported=frozenset({"cpu", "gpu", "memory", "custom"}))
 
 KINDS: Final = MappingProxyType({"ssh": SSH, "ray": RAY})
+
+_PLACEMENTS: Final = get_args(Placement)
 
 _PORT: Final = re.compile(r"(?P<host>[^:/\[\]]+):(?P<port>\d+)")
 
@@ -176,7 +179,7 @@ def place_fault(settings: Settings, agents: Iterable[AgentConfig]) -> str:
 
 def _as_in_a_file(place: PlaceConfig) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(place)
-    return {key: value for key, value in data.items() if key != "name" and value != ""}
+    return {key: value for key, value in data.items() if key != "name" and value is not None and value != ""}
 
 
 def _read(given: Value) -> dict[str, PlaceConfig | None]:
@@ -219,6 +222,8 @@ def _ssh(name: str, value: Value, section: Section) -> SshPlace:
         options=tuple(text for _, text in options.texts() or ()) if options is not None else (),
         workdir=_folder(section.get("workdir"), "/"),
         folder=_folder(section.get("folder"), "/", "~"),
+        placement=_placement(section.get("placement")),
+        max_tasks=_bound(section.get("max_tasks")),
     )
 
 
@@ -229,6 +234,8 @@ def _ray(name: str, section: Section) -> RayPlace:
         address=(_address(address) if address is not None else None) or "auto",
         workdir=_folder(section.get("workdir"), "/"),
         folder=_folder(section.get("folder"), "/", "~"),
+        placement=_placement(section.get("placement")),
+        max_tasks=_bound(section.get("max_tasks")),
     )
 
 
@@ -283,6 +290,17 @@ def _folder(given: Value | None, *beginnings: str) -> str:
             f"{quoted(text)} begins nowhere: it is a folder of another machine.", f"Begin its path with `/`{how}."
         )
     return text or ""
+
+
+def _bound(given: Value | None) -> int | None:
+    return given.whole(least=1) if given is not None else None
+
+
+def _placement(given: Value | None) -> Placement:
+    word = given.text() if given is not None else None
+    if given is not None and word is not None and word not in _PLACEMENTS:
+        given.unknown("placement", word, _PLACEMENTS)
+    return "pack" if word == "pack" else "spread"
 
 
 def _amount(section: Section, key: str) -> float | None:

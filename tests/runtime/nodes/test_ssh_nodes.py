@@ -133,6 +133,29 @@ def nodes_of(runtime: Runtime) -> Any:
     return nodes.result(PATIENCE)
 
 
+@pytest.mark.slow
+def test_a_place_that_packs_fills_one_node_before_the_next(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(lab, placement="pack", max_tasks=2)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        for task in [runtime.run("leaves_a_daemon", "go") for _ in range(3)]:
+            said(runtime, task)
+
+        assert sorted(node.tasks for node in nodes_of(runtime)) == [1, 2]
+
+
+def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
+        first = runtime.run("leaves_a_daemon", "go")
+        said(runtime, first)
+        second = runtime.run("tells_where", "go")
+        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
+        waiting = runtime.view(second)
+        runtime.stop(first)
+
+        assert (waiting.status, waiting.doing) == ("starting", "waiting for a node of place lab")
+        assert ended(runtime, second).status == "completed"
+
+
 # --- what cannot be had ---------------------------------------------------------------------------------------------
 
 
