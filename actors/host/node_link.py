@@ -104,6 +104,7 @@ class NodeLink:
         address: see above.
         folder: where it keeps files; empty before it serves.
         is_serving: whether it takes processes.
+        has_served: whether it ever did.
         is_lost: whether it is no more.
         versions: its own; None before it has said so.
         processes: those that run there, by their keys.
@@ -123,7 +124,7 @@ class NodeLink:
         self.name = name
         self.address = address
         self.folder = ""
-        self.is_serving = self.is_lost = False
+        self.is_serving = self.has_served = self.is_lost = False
         self.versions: Versions | None = None
         self.processes: dict[int, RemoteProcess] = {}
         self._groups = ""
@@ -332,7 +333,8 @@ class NodeLink:
         if message.problem:
             self._lose(message.problem)
             return
-        self.folder, self._groups, self.is_serving = message.folder, message.groups, True
+        self.folder, self._groups = message.folder, message.groups
+        self.is_serving = self.has_served = True
         self._listener.node_serving(self)
 
     def _on_ended(self, message: Ended) -> None:

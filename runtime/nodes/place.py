@@ -90,6 +90,8 @@ class NodePlace:
         self._has_left = False
         self._draining: set[str] = set()
         self._lost: dict[str, str] = {}
+        self._begun: set[str] = set()
+        self._cannot: set[str] = set()
         self._news = News(lambda task_id: home.body(task_id, "shared").capture)
 
     def begin(self) -> None:
@@ -271,6 +273,7 @@ class NodePlace:
             listener=self,
         )
         self._links[found.name] = link
+        self._begun.add(found.name)
         self._draining.discard(found.name)  # what was drained is gone; this is another
         self._lost.pop(found.name, None)
         link.begin()
@@ -278,13 +281,25 @@ class NodePlace:
     def _on_lost(self, name: str, why: str) -> None:
         if why or name not in self._lost:
             self._lost[name] = why or "its agent has ended"
-        if (link := self._links.get(name)) is not None:
+        link = self._links.get(name)
+        if link is not None:
             link.give_up(self._lost[name])
+        elif name not in self._begun:
+            self._cannot.add(name)  # there was not even anybody to talk to
+        self._begun.discard(name)
+        self._despair()
 
     def _on_trouble(self, sentence: str, *, is_last: bool) -> None:
         self._trouble = sentence
-        if is_last and not any(link.is_serving for link in self._links.values()):
+        self._is_hopeless = is_last
+        self._despair()
+
+    def _despair(self) -> None:
+        """Let nobody wait any more where no node can come; one that was lost is tried again."""
+        hosts = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        if hosts and self._cannot.issuperset(hosts):
             self._is_hopeless = True
+        if self._is_hopeless and not any(link.is_serving for link in self._links.values()):
             waiting, self._waiting = self._waiting, []
             for start in waiting:
                 start.process.on_start_failed(self._no_node())
@@ -296,7 +311,7 @@ class NodePlace:
 
     def node_serving(self, node: NodeLink) -> None:
         """See `NodeListener`."""
-        del node
+        self._cannot.discard(node.name)
         self._is_hopeless = False
         self._take_waiting()
 
@@ -331,4 +346,6 @@ class NodePlace:
         if self._links.get(node.name) is node:
             del self._links[node.name]
             self._lost[node.name] = why
+        if not node.has_served:
+            self._cannot.add(node.name)
         self._launcher.release(node.name)

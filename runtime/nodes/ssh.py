@@ -58,6 +58,10 @@ _AGAIN: Final = 5.0
 _AGAIN_AT_MOST: Final = 60.0
 """Seconds until a machine that could not be had is tried again, the first time and later."""
 
+_LASTED: Final = 20.0
+_AT_ONCE: Final = 0.2
+"""Seconds that an agent has lasted which is started anew at once, and until it is."""
+
 _END: Final = 3.0
 """Seconds that ssh may take to end once the agent has been told to."""
 
@@ -84,7 +88,6 @@ class SshLauncher:
         self._place = place
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._failed: set[str] = set()
         self._threads: list[threading.Thread] = []
         self._running: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="subactors-"))
@@ -95,10 +98,11 @@ class SshLauncher:
         lost: Callable[[str, str], None],
         trouble: Callable[[str, bool], None],
     ) -> None:
-        """See `Launcher`."""
+        """See `Launcher`; there is no trouble but that of each machine."""
+        del trouble
         for number, host in enumerate(self._place.hosts):
             thread = threading.Thread(
-                target=lambda number=number, host=host: self._keep(number, host, found, lost, trouble),
+                target=lambda number=number, host=host: self._keep(number, host, found, lost),
                 name=f"subactors-ssh-{number}",
                 daemon=True,
             )
@@ -129,11 +133,10 @@ class SshLauncher:
         host: str,
         found: Callable[[NodeFound], None],
         lost: Callable[[str, str], None],
-        trouble: Callable[[str, bool], None],
     ) -> None:
         """Have an agent on a machine, and another when that has ended, until all is closed."""
-        pause = _AGAIN
-        while not self._closing.is_set():
+        pause = 0.0
+        while not self._closing.wait(pause):
             began = time.monotonic()
             try:
                 why = self._serve(number, host, found)
@@ -142,12 +145,9 @@ class SshLauncher:
             if self._closing.is_set():
                 return
             lost(host, why)
-            with self._lock:
-                self._failed.add(host)
-                is_last = len(self._failed) == len(self._place.hosts)
-            trouble("", is_last)
-            pause = _AGAIN if time.monotonic() - began > _AGAIN_AT_MOST else min(2 * pause, _AGAIN_AT_MOST)
-            self._closing.wait(pause)
+            # One that was there is wanted back at once; one that could not be had may need somebody's help.
+            lasted = time.monotonic() - began > _LASTED
+            pause = _AT_ONCE if lasted else min(max(_AGAIN, 2 * pause), _AGAIN_AT_MOST)
 
     def _serve(self, number: int, host: str, found: Callable[[NodeFound], None]) -> str:
         """Have one agent, from its start to its end; return why that came, as far as ssh or the agent has said so."""
@@ -170,8 +170,6 @@ class SshLauncher:
         try:
             pair[0].sendall(json.dumps(beginning).encode() + b"\n")
             if self._wait_for(here, agent, way):
-                with self._lock:
-                    self._failed.discard(host)
                 found(NodeFound(host, str(here), token, pair[0]))
                 ours = None  # it is somebody else's now
                 self._wait_for_end(agent, way)

@@ -9,7 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["leaves_a_daemon", "once_then_waits", "says_much", "tells_where", "writes_a_large_result"]
+__all__ = [
+    "leaves_a_daemon",
+    "once_then_waits",
+    "says_much",
+    "tells_where",
+    "works_a_little",
+    "writes_a_large_result",
+]
 
 
 def leaves_a_daemon(task: Any) -> None:
@@ -50,3 +57,11 @@ def says_much(task: Any) -> int:
     for _ in range(int(task.text) * 250):
         task.emit(piece)
     return int(task.text) * 1_000_000
+
+
+def works_a_little(task: Any) -> int:
+    """Say its process's id, work for a moment, and return the square of a number."""
+    task.emit(f"{os.getpid()}\n")
+    number = int(task.text)
+    time.sleep(0.02 * (number % 4) + 0.3 * (number % 2))
+    return number * number
