@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "floods",
     "leaves_a_daemon",
     "once_then_waits",
     "says_much",
@@ -65,3 +66,9 @@ def works_a_little(task: Any) -> int:
     number = int(task.text)
     time.sleep(0.02 * (number % 4) + 0.3 * (number % 2))
     return number * number
+
+
+def floods(task: Any) -> None:
+    """Say something for ever, as fast as it is taken."""
+    while True:
+        task.emit("x" * 3999 + "\n")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -31,9 +31,7 @@ _PATIENCE: Final = 10.0
 
 _CONFIGURATION: Final = """\
 Port {port}
-ListenAddress 127.0.0.1
-ListenAddress 127.0.0.2
-ListenAddress 127.0.0.3
+{addresses}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/key.pub
 PidFile none
@@ -47,8 +45,16 @@ MaxSessions 100
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Serve ssh on a free port of loopback; gives the arguments of ssh by which it is reached."""
+def ssh_server(
+    folder: Path, addresses: Sequence[str] = ("127.0.0.1",), inside: Sequence[str] = ()
+) -> Iterator[tuple[str, ...]]:
+    """Serve ssh on a free port; gives the arguments of ssh by which it is reached, the port first.
+
+    Args:
+        folder: for its files.
+        addresses: where it serves.
+        inside: what begins its command line, as to run it in another network.
+    """
     assert _SSHD is not None
     for name in ("host_key", "key"):
         command = [_KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
@@ -57,16 +63,19 @@ def ssh_server(folder: Path) -> Iterator[tuple[str, ...]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     configuration = folder / "sshd_config"
-    configuration.write_text(_CONFIGURATION.format(port=port, folder=folder))
+    listening = "\n".join(f"ListenAddress {address}" for address in addresses)
+    configuration.write_text(_CONFIGURATION.format(port=port, folder=folder, addresses=listening))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd keeps its helpers without privileges
     log = folder / "sshd.log"
-    server = subprocess.Popen([_SSHD, "-D", "-f", str(configuration), "-E", str(log)], stdin=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*inside, _SSHD, "-D", "-f", str(configuration), "-E", str(log)], stdin=subprocess.DEVNULL
+    )
     try:
-        _wait_for(port, log)
+        _wait_for(addresses[0], port, log)
         yield (
-            *("-F", "none"),
             *("-p", str(port)),
+            *("-F", "none"),
             *("-i", str(folder / "key")),
             *("-o", "IdentitiesOnly=yes"),
             *("-o", "StrictHostKeyChecking=no"),
@@ -79,27 +88,38 @@ def ssh_server(folder: Path) -> Iterator[tuple[str, ...]]:
 
 
 @contextmanager
-def ssh_place(folder: Path, name: str = "lab", nodes: int = 1) -> Iterator[SshPlace]:
-    """Have a place whose nodes are this machine, each with files of its own; modules are found there as here."""
+def ssh_place(
+    folder: Path, name: str = "lab", nodes: int = 1, *, address: str = "", inside: Sequence[str] = ()
+) -> Iterator[SshPlace]:
+    """Have a place whose nodes are this machine; modules are found there as here.
+
+    Args:
+        folder: for its files.
+        name: of the place.
+        nodes: how many nodes it has.
+        address: of the only node, if it has one elsewhere than on loopback.
+        inside: as of `ssh_server`.
+    """
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={":".join(sys.path)} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
     user = getpass.getuser()
-    with ssh_server(folder) as options:
+    addresses = [address] if address else [f"127.0.0.{number + 1}" for number in range(nodes)]
+    with ssh_server(folder, addresses, inside) as options:
         yield SshPlace(
             name=name,
-            hosts=tuple(f"{user}@127.0.0.{number + 1}" for number in range(nodes)),
+            hosts=tuple(f"{user}@{one}" for one in addresses),
             python=str(python),
             options=options,
             folder=str(folder / "node"),
         )
 
 
-def _wait_for(port: int, log: Path) -> None:
+def _wait_for(address: str, port: int, log: Path) -> None:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((address, port)) == 0:
                 return
         time.sleep(0.01)
     raise AssertionError(f"sshd does not serve: {log.read_text() if log.exists() else 'it wrote nothing'}")
