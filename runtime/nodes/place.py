@@ -328,7 +328,7 @@ class NodePlace:
         task_id = process.label
         self._news.note_peak(task_id, what.peak)
         body = self._home.body(task_id, "shared")
-        if what.log:
+        if what.log or not what.log_size:
             keep_log(body.capture, 0, what.log)
 
         def home() -> None:
