@@ -270,6 +270,8 @@ class TaskWork:
 
     def _work(self) -> Any:
         spec = self._spec
+        if spec.variables:
+            os.environ.update(spec.variables)
         shared = None
         if spec.entrypoint is None or spec.workdir != "shared":
             shared = self._shared = Path(spec.working_directory or Path.cwd())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,7 +55,7 @@ def places_of(
         )
         places[config.name] = NodePlace(
             config,
-            _launcher(config),
+            _launcher(config, arguments["withheld"]),
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
@@ -70,11 +71,11 @@ def kept_free(config: PlaceConfig) -> float:
     return _KEPT_FREE if isinstance(config, RayPlace) else 0.0
 
 
-def _launcher(config: PlaceConfig) -> Launcher:
+def _launcher(config: PlaceConfig, withheld: Collection[str]) -> Launcher:
     if isinstance(config, SshPlace):
         from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
-        return SshLauncher(config)
+        return SshLauncher(config, withheld)
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
     return RayLauncher(config)

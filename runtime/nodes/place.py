@@ -32,7 +32,7 @@ from ..team.places import PlaceConfig, SshPlace
 from .files import bring_home
 from .messages import HoldLimits, Left
 from .news import News, keep_log
-from .remote_body import RemoteBody, own_folder
+from .remote_body import RemoteBody, own_folder, split
 
 if TYPE_CHECKING:
     from ...actors import ProcessActor
@@ -177,7 +177,7 @@ class NodePlace:
     def _take(self, start: _Start) -> None:
         if start.process.end is not None:
             return
-        link = self._choose(start.body)
+        link = self._choose(start.body, split(start.spec.former_folder)[0])
         if link is not None:
             self._start(start, link)
         elif self._is_hopeless or self._has_left:
@@ -191,11 +191,13 @@ class NodePlace:
         for start in waiting:
             self._take(start)
 
-    def _choose(self, body: RemoteBody) -> NodeLink | None:
+    def _choose(self, body: RemoteBody, former_node: str) -> NodeLink | None:
         """Return the node for a task; None if there is none now."""
         free = [link for link in self._links.values() if self._has_room(link)]
-        if body.near is not None and body.near.link in free:
-            return body.near.link
+        # A folder that it goes on with is on one node; another has a new one for it.
+        for name in (former_node, body.near.node if body.near is not None else ""):
+            if (link := self._links.get(name)) in free:
+                return link
         choose = max if self._config.placement == "pack" else min
         return choose(free, key=lambda link: len(link.processes), default=None)
 
@@ -208,7 +210,9 @@ class NodePlace:
         spec = start.spec
         shared = self._config.workdir or spec.working_directory or self._working_directory or str(Path.cwd())
         own = own_folder(link, spec.workdir, spec.id)
-        spec = msgspec.structs.replace(spec, working_directory="", own_folder=own, former_folder="")
+        node, folder = split(spec.former_folder)
+        former = folder if node == link.name else ""
+        spec = msgspec.structs.replace(spec, working_directory="", own_folder=own, former_folder=former)
         try:
             link.start(
                 start.process,

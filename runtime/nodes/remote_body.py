@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..place.base import Body
     from .place import NodePlace
 
-__all__ = ["RemoteBody", "own_folder"]
+__all__ = ["RemoteBody", "own_folder", "split"]
 
 
 def own_folder(node: NodeLink, workdir: Workdir, task_id: str) -> str:
@@ -27,6 +27,12 @@ def own_folder(node: NodeLink, workdir: Workdir, task_id: str) -> str:
             return f"{node.folder}/work/{task_id}"
         case "worktree":
             return str(worktree_folder(Path(node.folder), task_id))
+
+
+def split(folder: str) -> tuple[str, str]:
+    """Return the node of a task's own folder, as its view has it, and the folder there."""
+    node, is_there, path = folder.rpartition(":/")
+    return (node, f"/{path}") if is_there else ("", folder)
 
 
 class RemoteBody:
@@ -126,7 +132,7 @@ class RemoteBody:
     def present_folder(self) -> str:
         """See `Body`: the node's name is before it."""
         folder = own_folder(self.link, self._workdir, self.task_id) if self.link is not None else ""
-        return f"{self.node}:{folder}" if folder else ""
+        return f"{self.node}:{folder}" if folder else ""  # see `split`
 
     def result_fault(self, most: int) -> str:
         """See `Body`."""

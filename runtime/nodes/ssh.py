@@ -18,10 +18,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Final
 
+from ...actors import environment
 from ..errors import RequirementError
 from ..team.places import SshPlace
 from .launcher import NodeFound
@@ -73,12 +74,13 @@ class SshLauncher:
 
     Args:
         place: the machines.
+        withheld: names of variables that ssh has no use for, and that others are not to see in it.
 
     Raises:
         RequirementError: there is no ssh here.
     """
 
-    def __init__(self, place: SshPlace) -> None:
+    def __init__(self, place: SshPlace, withheld: Collection[str]) -> None:
         ssh = shutil.which("ssh")
         if ssh is None:
             raise RequirementError(
@@ -86,6 +88,7 @@ class SshLauncher:
             )
         self._ssh = ssh
         self._place = place
+        self._withheld = frozenset(map(os.fsencode, withheld))
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -200,6 +203,7 @@ class SshLauncher:
             stdin=stdin.fileno() if isinstance(stdin, socket.socket) else stdin,
             stdout=stdin.fileno() if isinstance(stdin, socket.socket) else subprocess.DEVNULL,
             stderr=stderr,
+            env=environment(self._withheld),
             start_new_session=True,
         )
 

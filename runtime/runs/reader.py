@@ -277,7 +277,7 @@ class JournalReader:
             continues=row.continues,
             group=row.item_of,
             node=row.node,
-            workdir=row.workdir if row.workdir and is_folder(row.workdir) else "",
+            workdir=row.workdir if row.workdir and (row.node or is_folder(row.workdir)) else "",
         )
 
 

@@ -193,9 +193,9 @@ def note_status(task_id: str, status: Status, reason: str, attempt: int) -> list
     ]
 
 
-def note_node(task_id: str, node: str) -> list[Statement]:
+def note_node(task_id: str, node: str, workdir: str) -> list[Statement]:
     """Note on which machine of its place a task runs."""
-    return [("UPDATE task SET node = ? WHERE id = ?", (node, task_id))]
+    return [("UPDATE task SET node = ?, workdir = ? WHERE id = ?", (node, workdir, task_id))]
 
 
 def note_usage(task_id: str, usage: Usage) -> list[Statement]:

@@ -60,6 +60,8 @@ class Briefings:
         parent: Task | None,
         chain: tuple[str, ...],
         continued: ResumePast | None = None,
+        *,
+        near: Task | None = None,
     ) -> Task:
         """Return a new task, as one that starts at once.
 
@@ -69,10 +71,13 @@ class Briefings:
             parent: the caller's task, if it is one.
             chain: the agents from the orchestrator's down to the new task's own.
             continued: the task that it continues; None: it begins anew.
+            near: the task whose node is its first choice; None: none is.
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
-        body = self._place.body(task_id, setup.agent.workdir, self._place_of(request, setup.agent))
+        body = self._place.body(
+            task_id, setup.agent.workdir, self._place_of(request, setup.agent), near.body if near is not None else None
+        )
         conversation = conversation_of(continued.past, continued.message, body.own_folder) if continued else ()
         group = request if isinstance(request, GroupTask) else None
         spec = TaskSpec(
@@ -130,6 +135,9 @@ class Briefings:
         # Those of this moment, and for this attempt: the task itself is kept without them.
         keys = self._keys.of(agent, environment())
         letters = tuple(task.letters.waiting) if task.letters is not None else ()
+        if task.body.placement is not None:
+            variables = self._keys.addresses_of(agent, environment())
+            task.spec = msgspec.structs.replace(task.spec, variables=variables)
         spec = msgspec.structs.replace(task.spec, keys=keys, letters=letters) if keys or letters else task.spec
         return ChildSpec(
             TaskActor,

@@ -135,7 +135,8 @@ class Starter:
                 reply_to.set(self._answers.accepted(earlier))
                 return
         admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
-        task = self._briefings.task(request, caller, parent, admission.chain, continued and continued[0])
+        near = self._near(request.options.near, caller)
+        task = self._briefings.task(request, caller, parent, admission.chain, continued and continued[0], near=near)
         if continued is not None:
             task.claim = continued[1]
             task.claim.name(task.id)
@@ -162,6 +163,12 @@ class Starter:
         # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
         self._accept(task, request, reply_to)
         self._start(task)
+
+    def _near(self, task_id: str | None, caller: Caller) -> Task | None:
+        """Return the task near which another is to run; raises UnknownTaskError where the caller may not see it."""
+        if task_id is None:
+            return None
+        return self._registry.get(task_id) if task_id == caller.id else self._registry.find(task_id, caller)
 
     def fill_slots(self) -> None:
         """Start queued tasks for as long as there are slots for them."""

@@ -31,6 +31,7 @@ from ..tasks.talk import Listen, SteerTask
 from ..tasks.views import Status
 from ..tasks.watching import WatchTasks
 from ..team.config import Team
+from ..text import encodable
 from .attempt import Attempt
 from .briefing import Briefings
 from .conversations import Conversations
@@ -300,7 +301,9 @@ class TaskSupervisor(Supervisor):
         if task.status == "starting":
             self.change_status(task, "running")
         if task.body.node:
-            self._journal.write_in_time(schema.note_node(task.id, task.body.node))
+            self._journal.write_in_time(
+                schema.note_node(task.id, task.body.node, encodable(task.body.present_folder()))
+            )
         self._course.ready(task)
         self._limits.watch(task, child)
         self._talk.ready(task)

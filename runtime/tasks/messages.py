@@ -59,7 +59,7 @@ __all__ = [
 # --- requests: tool layer or host to supervisor, and their replies --------------------------------------------------
 
 OutputLimit: TypeAlias = Annotated[int, msgspec.Meta(ge=0)] | None
-"""Bytes of each task's output that are wanted in a reply, head and tail; 0: none of it; None: all that is kept."""
+"""Bytes of each task's output that are wanted in a reply, head and tail; None: all that is kept."""
 
 
 class RateTurn(msgspec.Struct, frozen=True):
@@ -77,11 +77,11 @@ class RunOptions(msgspec.Struct, frozen=True):
         limits: what it may use; they only narrow those of its agent, or of the task that starts the function.
         restart: when it is started again; None: as its agent has it; a function: never.
         workdir: where it works; None: as its agent has it; a function: in the runtime's working directory.
-        key: a name of this piece of work, in the caller's own words. A second task of the same caller with the same
-            key is not started: the first is answered, or refused if that is of another agent or function. None: it has
-            no such name.
+        key: a name of this piece of work, in the caller's words. A second task of a caller with the same key is not
+            started: the first is answered, or refused if it is of another agent or function.
         output_schema: the JSON schema that its answer must fit, as JSON text; None: it may be anything.
         place: name of the place where it runs; empty: the host's own machine; None: as its agent has it.
+        near: a task on whose node it is to run, if it can.
     """
 
     limits: Limits | None = None
@@ -90,6 +90,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)] | None = None
     output_schema: Annotated[str, msgspec.Meta(max_length=LONGEST_SCHEMA)] | None = None
     place: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    near: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
 AS_USUAL: Final = RunOptions()
@@ -349,11 +350,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
     limit: LongText = ""
 
     def __post_init__(self) -> None:
-        """Refuse a result that nobody behind could read; runs in the task's process, and in the host's I/O thread.
-
-        Raises:
-            TypeError: the result is not plain data.
-        """
+        """Refuse with a TypeError what is not plain data; runs in the task's process, and in the host's I/O thread."""
         if not self.in_file:
             check_result(self.result)
 

@@ -81,6 +81,26 @@ class Keys:
             names = names.union(*(model.key_variables for model in chosen))
         return {name: value for name, value in held.items() if name in names}
 
+    def addresses_of(self, agent: AgentConfig, variables: Mapping[bytes, bytes]) -> dict[str, str]:
+        """Return what else an agent's models and tools name of the host's environment: no keys, addresses mostly.
+
+        A task on this machine inherits them; one on another has the environment of that.
+
+        Args:
+            agent: as of `of`.
+            variables: as of `of`.
+        """
+        names: set[str] = set()
+        for model in agent.models:
+            names.update(references_of(model))
+            provider = PROVIDERS.get(model.provider)
+            if provider is not None and provider.address_variable:
+                names.add(provider.address_variable)
+        for toolset in agent.toolsets:
+            names.update(references_in(toolset.options))
+        there = {os.fsencode(name): name for name in names - self.names - _NO_KEYS}
+        return {name: os.fsdecode(variables[encoded]) for encoded, name in there.items() if encoded in variables}
+
     def _needed_by(self, agent: AgentConfig) -> frozenset[str]:
         if agent.keys and agent.has_own_code:
             return self.names

@@ -130,11 +130,12 @@ class AsyncVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         place: str | None = None,
+        near: TaskRef | None = None,
         key: str | None = None,
         output_schema: Any = None,
     ) -> AsyncTask:
         """Start a task of an agent and return at once; see `BlockingVerbs.run`."""
-        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place, near=near)
         return await self._start(run_request(agent, task, expected_output, data, options))
 
     async def submit(
@@ -147,12 +148,13 @@ class AsyncVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         place: str | None = None,
+        near: TaskRef | None = None,
         key: str | None = None,
         output_schema: Any = None,
         **kwargs: Any,
     ) -> AsyncTask:
         """Run a function in a process of its own, and return at once; see `BlockingVerbs.submit`."""
-        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place, near=near)
         return await self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     async def resume(self, task: TaskRef, message: str | None = None) -> AsyncTask:

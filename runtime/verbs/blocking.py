@@ -46,6 +46,7 @@ class BlockingVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         place: str | None = None,
+        near: TaskRef | None = None,
         key: str | None = None,
         output_schema: Any = None,
     ) -> Task:
@@ -60,6 +61,7 @@ class BlockingVerbs(Verbs):
             restart: replaces the agent's policy, for this task.
             workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
             place: replaces the agent's, for this task: the name of a place, or empty for the host's own machine.
+            near: a task, on whose node this one is to run if it can; else where its place puts it.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
                 returns the same task, whatever it is given; for another agent or function it is an error.
             output_schema: what the answer must be, as a JSON schema, or as a type: a dataclass, msgspec struct,
@@ -77,7 +79,7 @@ class BlockingVerbs(Verbs):
             OutputSchemaError: the output schema cannot be used.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
-        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place, near=near)
         return self._start(run_request(agent, task, expected_output, data, options))
 
     def submit(
@@ -90,6 +92,7 @@ class BlockingVerbs(Verbs):
         restart: RestartPolicy | None = None,
         workdir: Workdir | None = None,
         place: str | None = None,
+        near: TaskRef | None = None,
         key: str | None = None,
         output_schema: Any = None,
         **kwargs: Any,
@@ -105,6 +108,7 @@ class BlockingVerbs(Verbs):
             restart: when it is started again; None: never.
             workdir: where it works: `shared`, `private` or `worktree`; None: in the runtime's working directory.
             place: name of the place where it runs; empty: the host's own machine; None: where the settings say.
+            near: see `run`.
             key: see `run`.
             output_schema: see `run`; what the function returns is checked.
             kwargs: its keyword arguments.
@@ -115,7 +119,7 @@ class BlockingVerbs(Verbs):
             RunError: the key is that of an agent's task, or of a function of another name; or there is no such place.
             RuntimeClosedError: the runtime is closed.
         """
-        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place)
+        options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place, near=near)
         return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
 
     def resume(self, task: TaskRef, message: str | None = None) -> Task:

@@ -12,6 +12,7 @@ from ..tasks.messages import AS_USUAL, LONGEST_KEY, RunOptions, RunTask
 from ..team.config import Limits, Workdir
 from ..text import encodable
 from .arguments import check_choice, type_name
+from .handle import TaskRef, id_of
 
 __all__ = ["CallRequests", "call_request", "options_of", "run_request"]
 
@@ -24,6 +25,7 @@ def options_of(
     key: str | None = None,
     output_schema: Any = None,
     place: str | None = None,
+    near: TaskRef | None = None,
 ) -> RunOptions:
     """Return how a task differs from others.
 
@@ -32,7 +34,7 @@ def options_of(
         ValueError: there is no such working directory, or the key is empty, or longer than 500 characters.
         OutputSchemaError: the output schema cannot be used.
     """
-    if (limits, restart, workdir, key, output_schema, place) == (None,) * 6:
+    if (limits, restart, workdir, key, output_schema, place, near) == (None,) * 7:
         return AS_USUAL
     if limits is not None and not isinstance(limits, Limits):
         raise TypeError(f"limits is {type_name(limits)}; give it as Limits(wall_clock=…), with a value for each.")
@@ -45,7 +47,7 @@ def options_of(
     if place is not None:
         _check_place(place)
     schema = None if output_schema is None else _schema(output_schema)
-    return RunOptions(limits, restart, workdir, key, schema, place)
+    return RunOptions(limits, restart, workdir, key, schema, place, None if near is None else id_of(near))
 
 
 def _schema(given: Any) -> str:

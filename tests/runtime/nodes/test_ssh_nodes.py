@@ -134,6 +134,18 @@ def nodes_of(runtime: Runtime) -> Any:
 
 
 @pytest.mark.slow
+def test_a_task_that_is_to_be_near_another_runs_on_its_node(runtime: Runtime) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    first = runtime.run("leaves_a_daemon", "go")
+    said(runtime, first)
+    others = [runtime.run("leaves_a_daemon", "go", near=first) for _ in range(2)]
+    for task in others:
+        said(runtime, task)
+
+    assert sorted(node.tasks for node in nodes_of(runtime)) == [0, 3]
+
+
+@pytest.mark.slow
 def test_a_place_that_packs_fills_one_node_before_the_next(lab: SshPlace) -> None:
     with opened(msgspec.structs.replace(lab, placement="pack", max_tasks=2)) as runtime:
         wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
