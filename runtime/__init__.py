@@ -129,7 +129,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .verbs.async_streams import AsyncEventStream as AsyncEventStream
     from .verbs.awaited import AsyncGroup as AsyncGroup
     from .verbs.awaited import AsyncTask as AsyncTask
-    from .verbs.blocking_group import Group as Group
+    from .verbs.blocking import Group as Group
     from .verbs.executor import TaskCrashed as TaskCrashed
     from .verbs.executor import TaskExecutor as TaskExecutor
     from .verbs.streams import EventStream as EventStream
@@ -167,7 +167,7 @@ else:
         "toolsets.base": "ToolAnswer",
         "verbs.async_streams": "AsyncEventStream",
         "verbs.awaited": "AsyncGroup AsyncTask",
-        "verbs.blocking_group": "Group",
+        "verbs.blocking": "Group",
         "verbs.executor": "TaskCrashed TaskExecutor",
         "verbs.streams": "EventStream",
         "verbs.task": "Task",

@@ -76,8 +76,8 @@ class Runtime(RuntimeBase, BlockingVerbs):
 
         Args:
             name: of the node, as `nodes` has it.
-            stop: whether its tasks are ended at once, and start again on another node; else they run until they end by
-                themselves, and the node is let go of with the last.
+            stop: whether its tasks are ended at once: those with a restart policy start again on another node, the
+                others have failed. Else they run until they end by themselves.
 
         Raises:
             RunError: there is no such node.

@@ -68,7 +68,7 @@ def default(level: str, key: str) -> str:
         return ""
     values = {field.name: field.default for field in msgspec.structs.fields(kind)}
     value = values["restart" if key == "policy" else key]
-    if value is None or value == () or isinstance(value, msgspec.Struct):
+    if value is None or value in {(), ""} or isinstance(value, msgspec.Struct):
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else f"`{value}`"
 
@@ -202,7 +202,7 @@ OURS: Final = {
     "restart": "an agent: [restarts](limits.md#restarts)",
     "workdir": "an agent: [a folder or worktree of its own](working-directories.md)",
     "privileges": "an agent: [whether its tasks may gain privileges](working-directories.md#privileges)",
-    "place": "an agent: [other machines](cluster.md) on which its tasks run",
+    "place": "an agent, or `runtime`: [other machines](cluster.md) on which its tasks run",
     "resources": "an agent: [what its tasks book](cluster.md#resources) of a Ray cluster",
     "keys": "an agent: [whether its own code sees keys](models.md#keys)",
     "runtime": "the file: [settings](team-file.md#runtime), beside what docker-agent has there",

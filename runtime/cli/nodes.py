@@ -94,7 +94,7 @@ def drain_node(root: Path, name: str, run: str | None, *, stop: bool, as_json: b
 def _what_becomes(left: int, before: int, *, stop: bool) -> str:
     if stop and before:
         which = "1 task was" if before == 1 else f"{before:,} tasks were"
-        return f"{which} ended there, to start again on another node."
+        return f"{which} ended there; what has a restart policy starts again on another node."
     if not left:
         return "None runs there."
     return "1 task runs there until it ends." if left == 1 else f"{left:,} tasks run there until they end."

@@ -40,15 +40,17 @@ def nodes(state_dir: str | None, run: str | None, *, as_json: bool) -> int:
     ]
 )
 @click.argument("node", metavar="NODE", shell_complete=complete_with("nodes"))
-@click.option("--stop", is_flag=True, help="End its tasks, too; they start again on other nodes.")
+@click.option(
+    "--stop", is_flag=True, help="End its tasks, too: their restart policies decide whether they start again."
+)
 @run_option("Of that run: the beginning of its folder's name, or another part.", "live runs")
 @click.option("--json", "as_json", is_flag=True, help="The node, as JSON.")
 @state_option
 def drain(node: str, state_dir: str | None, run: str | None, *, stop: bool, as_json: bool) -> int:
     """Have NODE take no new tasks.
 
-    Those that run there go on until they end. With --stop they are ended at once, and start again on other nodes of
-    the place. The program that uses the node gives it up with its last task, and takes it no more.
+    Those that run there go on until they end. With --stop they are ended at once; those whose agents have a restart
+    policy start again on other nodes of the place, and the others have failed.
     """
     from .nodes import drain_node
 

@@ -66,7 +66,8 @@ class DrainNode(Request[NodeList], frozen=True, tag="drain_node"):
 
     Attributes:
         name: of the node.
-        stop: whether its tasks are ended, and restarted elsewhere; else they run until they end by themselves.
+        stop: whether its tasks are ended, and restarted elsewhere if they have a restart policy; else they run until
+            they end by themselves.
     """
 
     name: str

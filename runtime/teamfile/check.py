@@ -63,7 +63,7 @@ def check(node: Node, findings: Findings, given: Iterable[PlaceConfig] | None = 
     places = read_places(top, runtime, given)
     agents = _agents(Value(node, "", findings), top, _Defined(models, mcps, places))
     permissions = read_permissions(top, agents)
-    in_force = read_settings(runtime, places)
+    in_force = read_settings(runtime, places.configs, places.default)
     if findings.problems or not agents:
         return None
     return Team(

@@ -13,7 +13,7 @@ from .keys import LIMITS, RESTART
 from .values import quoted
 
 if TYPE_CHECKING:
-    from .places import KnownPlaces
+    from ..team.places import PlaceConfig
     from .values import Section, Value
 
 __all__ = ["LEAST_MEMORY", "SIZES", "UNITS", "read_limits", "read_restart", "read_settings", "read_size"]
@@ -44,8 +44,8 @@ LEAST_MEMORY: Final = 10_000_000
 """Bytes; a task's process needs about half of it before it has done anything."""
 
 
-def read_settings(section: Section | None, places: KnownPlaces) -> Settings:
-    """Read the settings in `runtime`, beside its places, which have been read."""
+def read_settings(section: Section | None, places: tuple[PlaceConfig, ...], place: str) -> Settings:
+    """Read the settings in `runtime`, beside `places` and `place`, which have been read."""
     if section is None:
         return Settings()
     chosen: dict[str, Any] = {}
@@ -56,9 +56,9 @@ def read_settings(section: Section | None, places: KnownPlaces) -> Settings:
         if setting.name == "limits":
             chosen["limits"] = read_limits(value)
         elif setting.name == "places":
-            chosen["places"] = places.configs
+            chosen["places"] = places
         elif setting.name == "place":
-            chosen["place"] = places.default
+            chosen["place"] = place
         elif setting.name == "preload":
             chosen["preload"] = _modules(value)
         elif setting.name in SIZES:

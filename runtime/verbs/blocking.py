@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ...actors import RestartPolicy
+from ..errors import RunError
+from ..tasks.ends import TaskStopped
 from ..tasks.messages import RunTask
 from ..tasks.talk import SteerReceipt
 from ..tasks.views import TaskView
@@ -17,15 +19,14 @@ from .request import call_request, options_of, run_request
 from .steps import Mode
 from .streams import LIMIT, EventStream, events_of
 from .task import Task
-from .way import Verbs
+from .way import Verbs, Way
 
 if TYPE_CHECKING:
-    from .blocking_group import Group
     from .executor import TaskExecutor
     from .groups import OnGroupError
     from .pieces import OnError
 
-__all__ = ["BlockingVerbs", "TaskViews", "Tasks"]
+__all__ = ["BlockingVerbs", "Group"]
 
 TaskViews: TypeAlias = list[TaskView]
 Tasks: TypeAlias = "list[Task]"
@@ -33,7 +34,7 @@ Tasks: TypeAlias = "list[Task]"
 
 
 class BlockingVerbs(Verbs):
-    """What a program asks, in blocking form. Every method may be called from any thread."""
+    """What a program asks, in blocking form, in any thread; raises RuntimeClosedError once the runtime is closed."""
 
     def run(
         self,
@@ -64,10 +65,10 @@ class BlockingVerbs(Verbs):
             near: a task, on whose node this one is to run if it can; else where its place puts it.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
                 returns the same task, whatever it is given; for another agent or function it is an error.
-            output_schema: what the answer must be, as a JSON schema, or as a type: a dataclass, msgspec struct,
-                TypedDict, pydantic model, or an annotation of these. The model is told. An answer that does not fit is
-                sent back to it once, with what is wrong and where. Then the task fails, for a reason that begins with
-                `schema: `. `result(type=…)` makes an object of what fits.
+            output_schema: what the answer must be: a JSON schema, or a type (dataclass, msgspec struct, TypedDict,
+                pydantic model, or an annotation of these). The model is told. An answer that does not fit is sent back
+                to it once, with what is wrong and where; then the task fails, for a reason that begins with `schema: `.
+                `result(type=…)` makes an object of what fits.
 
         Raises:
             UnknownAgentError: the team has no such agent.
@@ -75,7 +76,6 @@ class BlockingVerbs(Verbs):
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RunError: the key is that of another agent's task, or of a function's; or there is no such place.
             RequirementError: the agent, or one it may start, needs something this machine lacks.
-            RuntimeClosedError: the runtime is closed.
             OutputSchemaError: the output schema cannot be used.
             TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
@@ -117,7 +117,6 @@ class BlockingVerbs(Verbs):
             TypeError, ValueError: it, or an argument, cannot be sent to another process, or an option cannot be.
             CapacityError: as many tasks run and are queued, or have ended unread, as may.
             RunError: the key is that of an agent's task, or of a function of another name; or there is no such place.
-            RuntimeClosedError: the runtime is closed.
         """
         options = options_of(limits, restart, workdir, key=key, output_schema=output_schema, place=place, near=near)
         return self._start(call_request(function, args, kwargs, name, options, by_value=self._way.sends_code))
@@ -138,8 +137,6 @@ class BlockingVerbs(Verbs):
             UnknownTaskError: there is no such task.
             RunError: it has not ended, is a function's, or is being continued already; and what `run` raises.
             StateError: the journal that has its conversation cannot be read.
-            RuntimeClosedError: the runtime is closed.
-            TypeError: an argument has the wrong type.
         """
         accepted = drive(self._way, steps.resume(self._way, id_of(task), message))
         return self._begun(accepted.task_id, accepted.agent)
@@ -265,11 +262,9 @@ class BlockingVerbs(Verbs):
 
         Raises:
             TaskFailed, TaskStopped: a task has failed, or was stopped by somebody else.
-            TypeError: the function, or an item, cannot be sent to another process.
-            ValueError: an argument is out of its range.
+            TypeError, ValueError: the function, or an item, cannot be sent to a process, or an argument cannot be.
         """
-        from .many import results  # noqa: PLC0415 - for programs that have many
-        from .pieces import Pieces  # noqa: PLC0415 - as above
+        from .many import Pieces, results  # noqa: PLC0415 - for programs that have many
 
         pieces = Pieces(work, place=place, chunksize=chunksize, on_error=on_error)
         return results(self._way, pieces, items, concurrency=concurrency, ordered=ordered)
@@ -306,8 +301,6 @@ class BlockingVerbs(Verbs):
             on_error: when one of its tasks fails: stop the others, and raise its `TaskFailed` at the end of the block;
                 or let them go on, and raise nothing.
         """
-        from .blocking_group import Group  # noqa: PLC0415 - it is made of these verbs
-
         return Group(self._way, on_error)
 
     def _start(self, request: RunTask) -> Task:
@@ -324,3 +317,88 @@ class BlockingVerbs(Verbs):
         """Return the handle of a task: the one that there is, if it is alive."""
         known = self._way.held.handle(task_id)
         return known if isinstance(known, Task) else Task(task_id, agent, self._way)
+
+
+class Group(BlockingVerbs):
+    """Tasks that end with a block; see `BlockingVerbs.group`.
+
+    Its verbs start tasks of it, and `list` and `wait` know no others. A block that ends as it should waits for them.
+    One that an exception or an interrupt leaves stops them, and waits until they are gone.
+    """
+
+    def __init__(self, way: Way, on_error: OnGroupError) -> None:
+        super().__init__(way)
+        from .groups import GroupBook, GroupWay  # noqa: PLC0415 - for programs that want one
+
+        self._book = GroupBook(way, on_error)
+        self._way = GroupWay(way, self._book)
+
+    def __enter__(self) -> Self:
+        self._book.check_open()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None:
+            self._book.stop()
+        try:
+            if error is None:
+                for executor in self._book.executors:
+                    executor.shutdown()
+            drive(self._way, self._book.ended())
+        except BaseException:
+            self._book.stop()
+            drive(self._way, self._book.ended())
+            raise
+        finally:
+            self._book.close()
+        # What a block meets of a failure elsewhere in the group is not the news: the failure is.
+        if error is None or isinstance(error, TaskStopped | RunError):
+            failure = drive(self._way, self._book.failure())
+            if failure is not None:
+                raise failure from error
+
+    @property
+    def tasks(self) -> Tasks:
+        """Its tasks, oldest first."""
+        return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
+
+    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+        """As `BlockingVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
+        executor = super().executor(max_workers)
+        self._book.executors.append(executor)
+        return executor
+
+    def list(self) -> TaskViews:
+        """Return its tasks as they are now, oldest first; of their output only the end."""
+        return [view for view in super().list() if view.id in self._book.agents]
+
+    def wait(
+        self, tasks: TaskRefs | None = None, *more: TaskRef, mode: Mode = "all", timeout: float | None = None
+    ) -> TaskViews:
+        """As `BlockingVerbs.wait`; without tasks it waits for those of the group."""
+        return super().wait(self.tasks if tasks is None else tasks, *more, mode=mode, timeout=timeout)
+
+    def events(
+        self, tasks: Iterable[TaskRef] | None = None, *, since: str | None = None, limit: int = LIMIT
+    ) -> EventStream:
+        """As `BlockingVerbs.events`; without tasks those of the tasks that the group has started until now."""
+        return super().events(self.tasks if tasks is None else tasks, since=since, limit=limit)
+
+    def stop(self, *tasks: TaskRefs) -> TaskViews:
+        """Stop tasks of the group, without arguments all of them, and return when they are gone.
+
+        A group of which all are stopped starts no more.
+        """
+        if tasks:
+            return super().stop(*tasks)
+        self._book.stop()
+        return drive(self._way, self._book.ended())
+
+    def _start(self, request: RunTask) -> Task:
+        accepted = drive(self._way, steps.run(request, self._way.data_check(request)))
+        return self._begun(accepted.task_id, request.agent)
+
+    def _begun(self, task_id: str, agent: str) -> Task:
+        task = self._handle(task_id, agent)
+        self._book.watch(task.id)
+        return task

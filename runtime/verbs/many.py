@@ -12,7 +12,7 @@ from .mapping import Arrived, Mapping
 from .pieces import Pieces, pieces_of
 from .way import Way
 
-__all__ = ["completed", "results"]
+__all__ = ["Pieces", "completed", "results"]
 
 Handle = TypeVar("Handle", bound=TaskHandle)
 

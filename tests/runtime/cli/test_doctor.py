@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 from command_line import subactors, write_team
 from page_server import Page, Pages
+from subactors.runtime import RayPlace
 from subactors.runtime.cli.doctor import examine
 from subactors.runtime.cli.means import LEGEND, model_findings, program_findings
+from subactors.runtime.cli.place_means import place_findings
 from subactors.runtime.team.key_variables import known_keys
+from unreachable_places import needs_ssh, unknown_place
 
 
 @pytest.fixture
@@ -146,3 +150,54 @@ def test_a_program_that_is_not_there_or_fails_is_needed_only_for_what_its_line_n
     assert docker.how.startswith("`docker version` failed: no daemon; needed for MCP servers of Docker's catalog")
     assert node.how.startswith("v99: for MCP servers from npm")
     assert uvx.how.startswith("not on PATH; needed for MCP servers from PyPI")
+
+
+# --- places of a team -----------------------------------------------------------------------------------------------
+
+
+@needs_ssh
+def test_doctor_looks_at_the_places_of_a_team_and_asks_no_host_unless_it_is_to(folder: Path) -> None:
+    text = (folder / "team.yaml").read_text()
+    (folder / "team.yaml").write_text(f"{text}runtime: {{places: {{pair: {{type: ssh, hosts: [box1, box2]}}}}}}\n")
+    done = subactors(folder, "doctor", "team.yaml", "--state-dir", str(folder / "state"))
+
+    assert done.returncode == 0, done.stdout
+    said = [line for line in done.stdout.splitlines() if line[4:].startswith("place ")]
+    assert said[0].startswith("ok  place pair: is reached by ")
+    assert said[1].startswith("--  place pair, hosts: box1, box2: not asked; `subactors doctor TEAM --ping` does so")
+
+
+@needs_ssh
+def test_a_host_that_cannot_be_reached_is_told_with_what_ssh_says() -> None:
+    _, found = place_findings((unknown_place(),), ping=True)
+
+    assert (found.what, found.state) == ("place gone, no-such-host.invalid", "!!")
+    assert found.how.startswith("cannot be reached: ssh: Could not resolve hostname no-such-host.invalid")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is here.")
+def test_a_cluster_without_ray_here_is_told_with_what_to_install(tmp_path: Path) -> None:
+    (found,) = place_findings((RayPlace(name="cluster"),), ping=False)
+    (tmp_path / "team.yaml").write_text(
+        "agents: {root: {entrypoint: 'os:getcwd', place: cluster}}\nruntime: {places: {cluster: {type: ray}}}\n"
+    )
+    checked = subactors(tmp_path, "check", "team.yaml")
+
+    assert found.state == "!!"
+    assert found.how.endswith("pip install 'subactors[ray]'")
+    assert checked.returncode == 1
+    assert "would not run here: Place cluster is a Ray cluster, and Ray is not installed here" in checked.stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
+@pytest.mark.parametrize(
+    ("used", "state", "part"), [("0", "--", "plain, as RAY_USE_TLS is not 1"), ("1", "ok", "encr")]
+)
+def test_doctor_says_whether_the_line_of_a_cluster_is_plain(
+    used: str, state: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USE_TLS", used)
+    _, line = place_findings((RayPlace(name="cluster"),), ping=False)
+
+    assert (line.what, line.state) == ("place cluster, line", state)
+    assert line.how.startswith(part)

@@ -81,7 +81,7 @@ def test_drain_has_the_host_drain_a_node_and_says_what_becomes_of_its_tasks(tmp_
         assert run.drained == [("box1", False), ("box1", True)]
 
     assert gentle.stdout == "Node box1 takes no new tasks. 2 tasks run there until they end.\n"
-    assert stopped.stdout.startswith("Node box1 takes no new tasks. 2 tasks were ended there, to start again on")
+    assert stopped.stdout.startswith("Node box1 takes no new tasks. 2 tasks were ended there; what has a restart")
     assert (gentle.returncode, stopped.returncode) == (0, 0)
 
 

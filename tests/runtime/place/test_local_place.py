@@ -85,7 +85,7 @@ def test_what_a_supervisor_quotes_of_a_crash_is_what_the_place_says(monkeypatch:
         def log_tail(self) -> str:
             return "said on another machine"
 
-    def elsewhere(place: LocalPlace, task_id: str, workdir: Workdir) -> Body:
+    def elsewhere(place: LocalPlace, task_id: str, workdir: Workdir, *_: object) -> Body:
         return Elsewhere(place, task_id, workdir)
 
     monkeypatch.setattr(LocalPlace, "body", elsewhere)
@@ -104,7 +104,7 @@ def test_the_process_id_that_a_view_shows_is_what_the_place_says(monkeypatch: py
         def pid(self) -> int | None:
             return 4711
 
-    def elsewhere(place: LocalPlace, task_id: str, workdir: Workdir) -> Body:
+    def elsewhere(place: LocalPlace, task_id: str, workdir: Workdir, *_: object) -> Body:
         return Elsewhere(place, task_id, workdir)
 
     monkeypatch.setattr(LocalPlace, "body", elsewhere)

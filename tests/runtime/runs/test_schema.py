@@ -35,7 +35,7 @@ def test_no_other_module_has_sql() -> None:
     }
 
     assert with_sql - WITH_TABLES_OF_THEIR_OWN == {
-        f"runtime/runs/{name}.py" for name in ("schema", "conversation", "open_work", "steps")
+        f"runtime/runs/{name}.py" for name in ("schema", "conversation", "letters", "open_work", "steps")
     }
 
 

@@ -17,6 +17,7 @@ from subactors.runtime.tasks.messages import (
     ViewTask,
 )
 from subactors.runtime.tasks.news import News, Notice
+from subactors.runtime.tasks.nodes import DrainNode, ListNodes
 from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.questions import Answered, QuestionSettled
 from subactors.runtime.tasks.talk import Listening, SteerReceipt
@@ -28,9 +29,9 @@ VIEW = TaskView(id="agent_task_1", agent="worker", task="work", status="running"
 
 
 def test_every_kind_of_request_is_one_that_a_task_may_send() -> None:
-    # `GroupTask` is made in the host alone, and nobody but the host and its user watches.
+    # `GroupTask` is made in the host alone, and nobody but the host and its user watches, or sees to nodes.
     known = {kind for kind in _kinds(Request) if kind.__module__.startswith("subactors.runtime.tasks")}
-    assert known - {CheckData, ResumePast, WatchTasks} == set(get_args(TaskRequest))
+    assert known - {CheckData, ResumePast, WatchTasks, ListNodes, DrainNode} == set(get_args(TaskRequest))
 
 
 @pytest.mark.parametrize("kind", get_args(TaskRequest))

@@ -219,11 +219,11 @@ def _unsendable() -> Iterator[Any]:
     yield pytest.param((threading.Event(),), {}, r"argument 1\._cond\._lock is a thread lock", id="an event")
 
 
-@pytest.mark.parametrize(("args", "kwargs", "place"), list(_unsendable()))
+@pytest.mark.parametrize(("args", "kwargs", "part"), list(_unsendable()))
 def test_what_cannot_be_sent_is_told_with_its_place(
-    runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any], place: str
+    runtime: Runtime, args: tuple[Any, ...], kwargs: dict[str, Any], part: str
 ) -> None:
-    with pytest.raises(TypeError, match=place):
+    with pytest.raises(TypeError, match=part):
         runtime.submit(functions.add, *args, **kwargs)
 
 
