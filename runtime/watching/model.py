@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ..tasks.changes import ChangeLog, Row
-from ..tasks.watching import RowChange, Sample, TaskChanges, TaskRow
+from ..tasks.watching import Sample, TaskChanges, TaskRow
 from ..vitals.ring import MOST_SAMPLES, Ring
 
 __all__ = ["Model", "RunSeen", "Seen", "TaskSeen"]
