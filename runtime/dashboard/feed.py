@@ -27,7 +27,7 @@ from ..watching.watcher import Watcher
 
 __all__ = ["Feed", "encoded"]
 
-_SHORTEST: Final = 0.05
+_SHORTEST: Final = 0.03
 """Seconds between two events to a page, at least."""
 
 _LINGER: Final = 5.0
