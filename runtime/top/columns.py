@@ -219,9 +219,12 @@ class Drawer:
 
 def _line(columns: Columns, cells: Iterable[tuple[str, str]], marked: str) -> list[Segment]:
     segments = []
-    for (text, how), width, is_number in zip(cells, columns.widths, columns.numbers, strict=True):
+    for name, (text, how), width, is_number in zip(columns.names, cells, columns.widths, columns.numbers, strict=True):
         shown = fitted(text, width, is_number=is_number)
-        segments.append(Segment(f"{shown} ", style(marked or how)))
+        waited = shown.rfind(_WAITED) + 1 if name == "Time line" else 0
+        if waited:
+            segments.append(Segment(shown[:waited], style(marked or "dim")))
+        segments.append(Segment(f"{shown[waited:]} ", style(marked or how)))
     return segments
 
 
@@ -295,11 +298,12 @@ def _bar(task: TaskSeen, sums: Totals, width: int) -> str:
     return "".join(_BARS[halves[2 * cell], halves[2 * cell + 1]] for cell in range(width)).rstrip()
 
 
+_WAITED: Final = "┄"
 _BARS: Final = {
     (0, 0): " ",
-    (0, 1): "┄",
-    (1, 0): "┄",
-    (1, 1): "┄",
+    (0, 1): _WAITED,
+    (1, 0): _WAITED,
+    (1, 1): _WAITED,
     (0, 2): "╺",
     (1, 2): "╺",
     (2, 0): "╸",
