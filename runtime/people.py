@@ -12,7 +12,7 @@ import inspect
 import logging
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -95,6 +95,35 @@ def not_answered(question: Question, why: str = "") -> str | None:
     return f"{APPROVAL[-1]}: {why}" if why else APPROVAL[-1]
 
 
+class Tries:
+    """Answers to one question, until one counts, or as many did not as may be: yields why the last one did not.
+
+    Attributes:
+        are_over: whether none is wanted any more: one counts, or the host ends.
+    """
+
+    def __init__(self) -> None:
+        self.are_over = False
+        self._wrong = ""
+
+    def __iter__(self) -> Iterator[str]:
+        for _ in range(MOST_TRIES):
+            if not self.are_over:
+                yield self._wrong
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Hand an answer in, inside of the block."""
+        try:
+            yield
+        except RuntimeClosedError:
+            self.are_over = True
+        except RunError as error:
+            self._wrong = str(error)
+        else:
+            self.are_over = True
+
+
 class People:
     """See the module, and `supervisor/questions`. Every method may be called from any thread.
 
@@ -175,20 +204,15 @@ class People:
 
     def _show(self, asker: AskPerson, caller: Caller, question: Question, gone: Gone) -> None:
         try:
-            wrong = ""
-            for _ in range(MOST_TRIES):
+            tries = Tries()
+            for wrong in tries:
                 said = asker(question, gone, wrong)
                 if said is None or gone.is_set():
                     return
-                try:
+                with tries.answering():
                     self._answer(AnswerQuestion(question.id, said), caller).result()
-                except RuntimeClosedError:
-                    return
-                except RunError as error:
-                    wrong = str(error)
-                else:
-                    return
-            self._deny(question, caller, NONE_FITS)
+            if not tries.are_over:
+                self._deny(question, caller, NONE_FITS)
         except BaseException:  # sys.exit, too, in a function of the program's
             logger.exception("Whoever was to answer %s of %s has raised an exception.", question.id, question.task_id)
             self._deny(question, caller, "whoever was to approve it has failed")

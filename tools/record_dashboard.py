@@ -82,7 +82,7 @@ def main() -> None:
             assert server.stdout is not None  # noqa: S101 - it was asked for
             address = server.stdout.readline().strip()
             chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-            page = chromium.new_page(viewport={"width": 1400, "height": 620}, color_scheme="light")
+            page = chromium.new_page(viewport={"width": 1720, "height": 620}, color_scheme="light")
             page.goto(address)
             page.wait_for_timeout(14_000)
             page.get_by_role("row").filter(has_text="runs").last.click()

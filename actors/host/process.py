@@ -93,6 +93,7 @@ class ActorProcess(AsProcess):
     Attributes:
         actor: the host's shell of the actor; holds its URN and its reference.
         ready: done when the constructor returned; raises what it raised, or StartError.
+        is_ready: whether the process has begun, and can be asked for its stacks.
         is_ending: whether it is gone, and what it has said before is still being handed over, or has been.
     """
 
@@ -128,7 +129,7 @@ class ActorProcess(AsProcess):
         self._losing = False
         self._disconnected = False
         self._has_tracker = False
-        self._is_ready = False
+        self.is_ready = False
         self._finished = False
         self._error: ErrorData | None = None
         self._violation = ""
@@ -200,9 +201,9 @@ class ActorProcess(AsProcess):
         Also one that is stuck in C code. `quietly`: by SIGRTMAX, for which programs have no handlers of their own.
         """
         with self._lock:
-            if self._is_ready:  # before that the signal would still have its deadly default
+            if self.is_ready:  # before that the signal would still have its deadly default
                 self._signal(signal.SIGRTMAX if quietly else signal.SIGUSR1)
-            return self._is_ready
+            return self.is_ready
 
     def lacks_room(self, callback: Callable[[], None]) -> bool:
         """Tell whether too many answers wait for the process, which is to read first; then the call is made later."""
@@ -250,7 +251,7 @@ class ActorProcess(AsProcess):
     def _publish_end(self, seen: ProcessExit) -> None:
         end = msgspec.structs.replace(
             seen,
-            ready=self._is_ready,
+            ready=self.is_ready,
             finished=self._finished,
             error=self._error,
             killed=self._kill_wanted,
@@ -279,7 +280,7 @@ class ActorProcess(AsProcess):
             _fail(future, self._dead_error())
         for future in stops:
             future.set(True)
-        if not self._is_ready:
+        if not self.is_ready:
             self._start_over()
         if not self.ready.done():
             self.ready.set_exception(self._start_error(end))
@@ -333,9 +334,9 @@ class ActorProcess(AsProcess):
         self._io.call(lambda: self.on_violation(what))
 
     def _on_ready(self, attributes: Any) -> None:
-        if self._is_ready:
+        if self.is_ready:
             raise ProtocolError("it said twice that it was ready")
-        self._is_ready = True
+        self.is_ready = True
         self._start_over()
         self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
         pykka.ActorRegistry.register(self.actor.actor_ref)
@@ -356,7 +357,7 @@ class ActorProcess(AsProcess):
         if self._pid is None or self.is_ending or self._gone or self._losing or self._finished:
             return
         # One that has been forked just now may not have come to what makes it a child.
-        if (self._is_ready or self._looked_at) and kernel.has_lost(self._pid, CHANNEL, self._link):
+        if (self.is_ready or self._looked_at) and kernel.has_lost(self._pid, CHANNEL, self._link):
             self._losing = True
             self._on_disconnected()
         self._looked_at = True

@@ -217,7 +217,7 @@ def timeline(part: str | None, output: Path, state_dir: str | None) -> int:
 
     Turns, tools and waits are inside each task's bar, and attempts that failed are marked. FILE is a picture (.svg), a
     page with the picture and a table (.html), or trace events for Perfetto (.json). It shows what the journal has, so
-    the program may have ended or died. Without RUN or ID it is of the newest run.
+    the program may have ended or died. Without RUN or ID it is of the newest run that has tasks.
     """
     from .timeline import write_timeline
 

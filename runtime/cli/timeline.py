@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from ..errors import RunError, UnknownTaskError
 from ..runs.folder import runs
 from ..terminal.streams import err, warn
 from ..timeline.page import page
-from ..timeline.reading import Timeline, read_timeline
+from ..timeline.reading import NoTasksError, Timeline, read_timeline
 from ..timeline.svg import svg
 from ..timeline.trace_events import trace_events
 from ..timeline.words import about_timeline
@@ -29,7 +30,7 @@ def write_timeline(root: Path, part: str | None, path: Path) -> int:
 
     Args:
         root: the state folder.
-        part: a part of the name of the run, or of the task's id; None: the newest run.
+        part: a part of the name of the run, or of the task's id; None: the newest run that has tasks.
         path: where to; its suffix says in which form.
 
     Raises:
@@ -54,10 +55,10 @@ def write_timeline(root: Path, part: str | None, path: Path) -> int:
 
 def _timeline(root: Path, part: str | None) -> Timeline:
     if part is None:
-        paths = runs(root)
-        if not paths:
-            raise RunError(f"There are no runs in {root}.")
-        return read_timeline(paths[-1])
+        for path in reversed(runs(root)):
+            with contextlib.suppress(NoTasksError):
+                return read_timeline(path)
+        raise RunError(f"There are no runs with tasks in {root}.")
     if part.startswith("run_") or "/" in part:
         return read_timeline(find_run(root, part))
     try:

@@ -134,8 +134,13 @@ class Place(Protocol):
     def forget(self, task_id: str) -> None:
         """Look no more at a task whose process has ended."""
 
-    def latest(self, task_id: str) -> Vitals | None:
-        """Return the last sample of what a task uses; None if there is none yet. In any thread."""
+    def latest(self, task_id: str, *, watched: bool = False) -> Vitals | None:
+        """Return the last sample of what a task uses; None if there is none yet. In any thread.
+
+        Args:
+            task_id: the task.
+            watched: whether somebody watches all tasks just now: samples are taken more often then, for a moment.
+        """
         ...
 
     def samples(self, task_id: str) -> list[Sample]:

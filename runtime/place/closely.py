@@ -165,9 +165,10 @@ class CloseLooks:
     def _ask_for_stack(self, reader: ProcReader, process: Lookable, pid: int, log: str) -> Look:
         if not catches(reader, pid, signal.SIGRTMAX):
             return Look(missing="Its process does not write its stacks any more.")
-        dump_at = _mark(log)
-        if not process.dump_stack(quietly=True):
+        if not process.is_ready:
             return Look(missing="Its process is only beginning.", is_put_off=True)
+        dump_at = _mark(log)
+        process.dump_stack(quietly=True)
         last, found = "", 0
         until = time.monotonic() + _PATIENCE
         while not self._closed.wait(_STEP) and time.monotonic() < until:

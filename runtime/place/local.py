@@ -144,8 +144,10 @@ class LocalPlace:
         """See `Place`."""
         self._watched.pop(task_id, None)
 
-    def latest(self, task_id: str) -> Vitals | None:
+    def latest(self, task_id: str, *, watched: bool = False) -> Vitals | None:
         """See `Place`."""
+        if watched:
+            self._sampler.watched()
         return self._sampler.latest(task_id)
 
     def samples(self, task_id: str) -> list[Sample]:

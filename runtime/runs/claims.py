@@ -19,7 +19,7 @@ from ..text import one_line
 from .folder import RunFiles
 from .forks import close_when_forked
 
-__all__ = ["Claim", "announce"]
+__all__ = ["Claim", "announce", "is_claimed"]
 
 _MODE: Final = 0o700
 
@@ -87,6 +87,22 @@ class Claim:
         descriptors, self._descriptors = self._descriptors, []
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def is_claimed(run: Path, task_id: str) -> bool:
+    """Whether somebody continues a task now, as far as the system tells; it takes no lock that others may want.
+
+    Args:
+        run: the folder of the task's run.
+        task_id: the task.
+    """
+    try:
+        found = (RunFiles(run).continuing / task_id).lstat()
+        locks = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    return any("FLOCK" in lock and place in lock for lock in map(str.split, locks.splitlines()))
 
 
 def announce(run: Path, task_id: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from mcp_types import ClientCapabilities, ElicitationCapability, Tool
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -165,11 +164,7 @@ class Client:
         Raises:
             RuntimeClosedError: the host ends.
         """
-        tasks = await ask(self.gateway, ListTasks())
-        if task_ids is None:
-            return tasks
-        wanted = {*task_ids}
-        return msgspec.structs.replace(tasks, tasks=[view for view in tasks.tasks if wanted & self._of(view.id)])
+        return await ask(self.gateway, ListTasks(None if task_ids is None else list(task_ids)))
 
     def holding(self, _task_ids: Iterable[str]) -> AbstractContextManager[object]:
         """Keep tasks from being ended for want of a client, in a `with` block."""

@@ -142,7 +142,7 @@ class Visits:
             try:
                 await self._app(scope, receive, watching)
             finally:
-                visit.is_over = True
+                known.client.reach.over(visit)
         if scope["method"] == "DELETE" and 0 < status < _REDIRECTED:
             known.presence.end()  # it has said good-bye: nobody can come back with that session
 

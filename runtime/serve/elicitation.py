@@ -1,7 +1,9 @@
 """Elicitation: asks the user of an MCP client what its tasks ask a person, if the client can.
 
-A client that began with a handshake is sent a request. One of the protocol of 2026-07-28 is told in an answer what
-input is required (`inputs`).
+A client that began with a handshake is sent a request. If the stream breaks off that it went by, it may be lost: as
+soon as the client can be reached again, it is cancelled and made anew, so that one at a time is open.
+
+One of the protocol of 2026-07-28 is told in an answer what input is required (`inputs`).
 """
 
 from __future__ import annotations
@@ -9,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, RuntimeClosedError
-from ..people import MOST_TRIES, NONE_FITS, Gone, not_answered
+from ..people import NONE_FITS, Gone, Tries, not_answered
 from ..tasks.gateway import Caller
 from ..tasks.questions import AnswerQuestion, Question
 from .client import PERSON, Client
 from .elicitation_form import answer_of, form_of, message_of
 
 if TYPE_CHECKING:
+    from mcp_types import ElicitResult
+
     from ..host import Host
 
 __all__ = ["Elicitation"]
@@ -63,20 +67,14 @@ class Elicitation:
 
     async def _answer(self, question: Question, gone: Gone) -> None:
         """Ask until an answer counts, and hand it in."""
-        wrong = ""
-        for _ in range(MOST_TRIES):
+        tries = Tries()
+        for wrong in tries:
             said = await self._said(question, gone, wrong)
             if said is None:
                 return
-            try:
+            with tries.answering():
                 await self._hand_in(question, said)
-            except RuntimeClosedError:
-                return
-            except RunError as error:
-                wrong = str(error)
-            else:
-                return
-        if (denied := not_answered(question, NONE_FITS)) is not None:
+        if not tries.are_over and (denied := not_answered(question, NONE_FITS)) is not None:
             with contextlib.suppress(RunError, RuntimeClosedError):  # answered meanwhile, or the host ends
                 await self._hand_in(question, denied)
 
@@ -103,11 +101,12 @@ class Elicitation:
             gone.call(lambda: self._ask_no_more(client, question))
             return None  # the answer comes with a request
         async with client.asking:
-            way = await client.reach.way()
-            if way is None:
-                return None
-            session, call = way
-            answered = await session.elicit_form(message_of(question, wrong), form_of(question), call)
+            answered = None
+            while answered is None and (way := await client.reach.way()) is not None:
+                form = way.session.elicit_form(message_of(question, wrong), form_of(question), way.call)
+                answered = await _unless(client.reach.other_than(way), form)
+        if answered is None:
+            return None
         if answered.action == "accept":
             return answer_of(question, answered.content or {})
         return not_answered(question)
@@ -121,3 +120,15 @@ class Elicitation:
         task = self._host.registry.get(question.task_id)
         callers = {question.task_id, *(() if task is None else task.owners)}
         return next((client for client in self._clients() if client.id in callers), None)
+
+
+async def _unless(first: Coroutine[Any, Any, object], asking: Coroutine[Any, Any, ElicitResult]) -> ElicitResult | None:
+    """Return what comes of asking; None if something else is done first, and then it is cancelled at the client."""
+    works = asyncio.create_task(asking), asyncio.create_task(first)
+    try:
+        await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+        return works[0].result() if works[0].done() else None
+    finally:
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)

@@ -68,10 +68,9 @@ class Notices:
             way = await client.reach.way()
             if way is None:
                 return
-            session, call = way
             message = LoggingMessageNotificationParams(level=level, logger="subactors", data=_data(view))
             try:
-                await session.send_notification(LoggingMessageNotification(params=message), call)
+                await way.session.send_notification(LoggingMessageNotification(params=message), way.call)
             except Exception as error:  # noqa: BLE001 - whatever the other end does
                 logger.debug("An MCP client could not be told of the end of %s: %s", task_id, error)
 

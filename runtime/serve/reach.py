@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -24,14 +24,31 @@ __all__ = ["VISIT", "Reach", "Visit", "Way"]
 VISIT: Final = "subactors.visit"
 """The key of a `Visit` in the scope of a request over HTTP."""
 
-Way: TypeAlias = "tuple[ServerSession, RequestId | None]"
-"""What sends, and the call that it sends along with; None: the client's own stream."""
 
+class Visit(msgspec.Struct, eq=False):
+    """A request over HTTP, along with whose answer messages are sent.
 
-class Visit(msgspec.Struct):
-    """A request over HTTP: whether its answer has been sent, or nobody listens to it any more."""
+    Attributes:
+        is_over: whether its answer has been sent, or nobody listens to it any more.
+        is_answered: whether it was answered while somebody listened: what was sent before has arrived, too.
+    """
 
     is_over: bool = False
+    is_answered: bool = False
+
+
+class Way(NamedTuple):
+    """What messages are sent by.
+
+    Attributes:
+        session: sends them.
+        call: the call that they are sent along with; None: the client's own stream.
+        visit: the request over HTTP that is.
+    """
+
+    session: ServerSession
+    call: RequestId | None
+    visit: Visit
 
 
 class Reach:
@@ -43,7 +60,7 @@ class Reach:
 
     def __init__(self) -> None:
         self.session: ServerSession | None = None
-        self._streams = 0
+        self._streams: list[Visit] = []
         self._calls: dict[ServerSession, tuple[RequestId, Visit]] = {}
         self._changed = asyncio.Event()
         self._is_closed = False
@@ -51,36 +68,53 @@ class Reach:
     @contextlib.contextmanager
     def stream(self) -> Iterator[None]:
         """Its own stream is open during this `with` block."""
-        self._streams += 1
+        visit = Visit()
+        self._streams.append(visit)
         self._changed.set()
         try:
             yield
         finally:
-            self._streams -= 1
+            self._streams.remove(visit)
+            self.over(visit)
 
     @contextlib.contextmanager
     def call(self, context: ServerRequestContext[Any, Any]) -> Iterator[None]:
         """A call of it has not been answered during this `with` block."""
+        visit = Visit() if context.request is None else context.request.scope.get(VISIT, Visit())
         if context.request_id is not None and context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            visit = Visit() if context.request is None else context.request.scope.get(VISIT, Visit())
             self._calls[context.session] = context.request_id, visit
             self._changed.set()
         try:
             yield
         finally:
             self._calls.pop(context.session, None)
+            visit.is_answered = not visit.is_over
+
+    def over(self, visit: Visit) -> None:
+        """Nothing is sent along with a request any more."""
+        visit.is_over = True
+        self._changed.set()
 
     async def way(self) -> Way | None:
         """Return where something can be said to the client now, as soon as there is a way; None: it has gone away."""
         while not self._is_closed:
             if self._streams and self.session is not None:
-                return self.session, None
+                return Way(self.session, None, self._streams[-1])
             for session, (request_id, visit) in self._calls.items():
                 if not visit.is_over:
-                    return session, request_id
-            self._changed.clear()
-            await self._changed.wait()
+                    return Way(session, request_id, visit)
+            await self._change()
         return None
+
+    async def other_than(self, way: Way) -> None:
+        """Wait until a way has broken off, so that what was sent by it may be lost, and there is another or none."""
+        while not (self._is_closed or (way.visit.is_over and not way.visit.is_answered)):
+            await self._change()
+        await self.way()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
     def close(self) -> None:
         """Have nobody wait any more: the client has gone away."""

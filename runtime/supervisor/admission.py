@@ -142,8 +142,9 @@ def _check_room(caller: Caller, parent: Task | None, *, settings: Settings, regi
             f"{registry.ended_count} tasks are remembered, and {room} is the limit: "
             f"{unread} have ended whose results nobody has read. View one of those."
         )
-    most = settings.max_tasks - settings.max_tasks // _OTHERS_SHARE
-    if parent is not None and not parent.is_root and registry.unread_of(parent.id) >= most:
+    most = room - settings.max_tasks // _OTHERS_SHARE
+    is_one_of_many = caller.id is not None and (parent is None or not parent.is_root)
+    if is_one_of_many and registry.unread_of(caller.id or "") >= most:
         raise UnreadResultsError(
             f"{most} tasks that you have started have ended, and you have neither read their results nor been told of "
             "them; no more are remembered. View one of those, or start others when you have been told."

@@ -105,9 +105,13 @@ class TaskRegistry:
         """Return the task that a caller has started with a key; None if there is none, or it is forgotten."""
         return self._by_key.get((caller, key))
 
-    def visible(self, caller: Caller) -> Iterable[Task]:
-        """Return the tasks that a caller may see, oldest first."""
-        return (self._tasks if caller.id is None else self._owned.get(caller.id, {})).values()
+    def visible(self, caller: Caller, only: Iterable[str] | None = None) -> Iterable[Task]:
+        """Return the tasks that a caller may see, oldest first; `only` has ids: each, and then what it has started."""
+        seen = self._tasks if caller.id is None else self._owned.get(caller.id, {})
+        if only is None:
+            return seen.values()
+        wanted = dict.fromkeys(each for given in only for each in (given, *self._owned.get(given, ())))
+        return [seen[each] for each in wanted if each in seen]
 
     def add_usage(self, task: Task, usage: Usage) -> None:
         """Count what a task has used as its own, and in its total and in those of all who own it."""

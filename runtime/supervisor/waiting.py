@@ -116,7 +116,7 @@ class Answers:
         """
         match request:
             case ListTasks():
-                reply_to.set(self._list(self._entries(caller)))
+                reply_to.set(self._list(self._entries(caller, request.only)))
             case ViewTask():
                 self._view(request, caller, reply_to)
             case WaitTasks():
@@ -276,14 +276,14 @@ class Answers:
         """Have a waiter answered: one of a task when that has its turn, so that many hold up nobody. In any thread."""
         self._mailbox.tell_for(self._registry.get(waiter.caller), WaitTimedOut(waiter))
 
-    def _entries(self, caller: Caller) -> list[TaskView]:
+    def _entries(self, caller: Caller, only: list[str] | None) -> list[TaskView]:
         places = self._registry.queue.places() if self._registry.queued else {}
         return [
             # Of thousands, most have ended and stay as they are: they cost one look each.
             known
             if (known := task.last_entry) is not None and not known.workdir and task.is_over
             else task.entry(self._latest(task.id), places.get(task.id, 0))
-            for task in self._registry.visible(caller)
+            for task in self._registry.visible(caller, only)
             if not self._is_item(task, caller)
         ]
 

@@ -55,7 +55,7 @@ class Watchers:
     Args:
         registry: the tasks.
         mailbox: the supervisor's.
-        latest: returns the last sample of what a task uses.
+        latest: returns the last sample of what a task uses; see `Place`.
         samples: returns the latest samples.
         max_running: how many tasks may run.
     """
@@ -65,7 +65,7 @@ class Watchers:
         registry: TaskRegistry,
         mailbox: Mailbox,
         *,
-        latest: Callable[[str], Vitals | None],
+        latest: Callable[..., Vitals | None],
         samples: Callable[[str], list[Sample]],
         max_running: int,
     ) -> None:
@@ -157,7 +157,7 @@ class Watchers:
         tasks = registry.visible(_HOST)
         seen: dict[str, tuple[object, ...]] = {}
         for task in tasks:
-            vitals = None if task.is_over else self._latest(task.id)
+            vitals = None if task.is_over else self._latest(task.id, watched=True)
             state = _state(task, vitals, places.get(task.id, 0))
             if self._seen.get(task.id) != state:
                 log.put(_row(task, vitals, places.get(task.id, 0)))

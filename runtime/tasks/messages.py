@@ -160,7 +160,9 @@ class CheckData(Request[DataChecked], frozen=True, tag="check_data"):
 
 
 class ListTasks(Request[TaskList], frozen=True, tag="list"):
-    """Answered with the `TaskList` of the caller's subtree (the host's: all)."""
+    """Answered with the `TaskList` of the caller's subtree (the host's: all); `only`: of these, and what they start."""
+
+    only: list[str] | None = None
 
 
 class Reading(Request[Reply_co], Generic[Reply_co], frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from ..runs.reader import JournalReader
 from ..runs.steps import Step, Transition
 from ..tasks.views import Status, TaskView
 
-__all__ = ["Part", "PartKind", "Row", "Timeline", "read_timeline"]
+__all__ = ["NoTasksError", "Part", "PartKind", "Row", "Timeline", "read_timeline"]
 
 PartKind: TypeAlias = Literal["queued", "starting", "running", "waiting", "pause", "turn", "tool"]
 
@@ -32,6 +32,10 @@ _KINDS: Final[Mapping[Status, PartKind]] = {
     "restarting": "pause",
 }
 """What a task does while it has a status."""
+
+
+class NoTasksError(StateError):
+    """A run has no tasks, such as that of a program that has not started any yet."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ def read_timeline(run: Path, task_id: str | None = None) -> Timeline:
     """Return the timeline of a run, or of a task of it and all that it has started.
 
     Raises:
-        StateError: its journal cannot be read, or there is no task in it.
+        NoTasksError: there is no task in it.
+        StateError: its journal cannot be read.
     """
     live = is_live(run)
     try:
@@ -121,7 +126,7 @@ def read_timeline(run: Path, task_id: str | None = None) -> Timeline:
         raise StateError(f"The journal of {run.name} cannot be read: {error}.") from error
     ordered = _in_tree(views, task_id)
     if not ordered:
-        raise StateError(f"There are no tasks in {run.name}.")
+        raise NoTasksError(f"There are no tasks in {run.name}.")
     starts = {view.id: _seconds(view.queued_at or view.started_at, until) for view, _ in ordered}
     zero = min(starts.values())
     rows = []

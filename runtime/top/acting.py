@@ -57,7 +57,7 @@ class Acting(App[None]):
         self.root, self.read_only = root, read_only
         self.resumed = Resumed(root)
         self._has_ended = False  # the task that has the keys
-        self._next = ""  # the id of the task that goes on with another
+        self._next = ("", "")  # the id of the task that goes on with another, and of that one
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Take away the keys that change something where nothing can be changed, and those that do not fit the task."""
@@ -152,7 +152,7 @@ class Acting(App[None]):
 
     async def _go_on(self, task: TaskSeen, said: str) -> None:
         try:
-            self._next = await asyncio.to_thread(self.resumed.start, task.id, said)
+            self._next = await asyncio.to_thread(self.resumed.start, task.id, said), task.id
         except (SubactorsError, OSError) as error:
             self._say(str(error), fault=True)
             return
@@ -166,10 +166,13 @@ class Acting(App[None]):
             self.refresh_bindings()
 
     def go_on_to(self) -> None:
-        """Give the keys to the task that goes on with another, once it is there."""
-        if self._next and self.listing.place(self._next) is not None:
-            self.table.go_to(self._next)
-            self._next = ""
+        """Give the keys to the task that goes on with another, once it is there, if that one still has them."""
+        following, before = self._next
+        if self.table.row_id != before:
+            self._next = ("", "")
+        elif following and self.listing.place(following) is not None:
+            self.table.go_to(following)
+            self._next = ("", "")
 
     def _act(self, run: str, task_id: str, act: Callable[[ForeignTask], object], done: str = "") -> None:
         """Do something with a task in a thread, and say what came of it."""

@@ -198,13 +198,13 @@ class Drawer:
         ran = self._listing.ran_for(task)
         own, total = tokens_of(task.usage), tokens_of(task.total_usage)
         failed = task.ended and task.status != "completed"
-        said = task.reason if failed and task.reason else task.words or ("" if task.ended else task.task)
+        said = task.reason if failed and task.reason else task.words or task.task
         cells = {
             "Task": (_named(task, before, widths["Task"]), ""),
             "Status": (f"{mark} {_status(task)}", how),
             "": (mark, how),
             "Time": (span(ran) if ran is not None else "", ""),
-            "Doing": (_doing(task), "yellow" if task.questions or task.silent_since else ""),
+            "Doing": (_doing(task, widths.get("Doing", 0)), "yellow" if task.questions or task.silent_since else ""),
             "Last words": (words(said), how if failed else "dim" if task.ended else ""),
             "Tokens": (f"Σ{amount(total)} {amount(own)}" if total > own else amount(own) if own else "", ""),
             "Cost": (dollars(task.total_usage.cost), ""),
@@ -219,9 +219,12 @@ class Drawer:
 
 def _line(columns: Columns, cells: Iterable[tuple[str, str]], marked: str) -> list[Segment]:
     segments = []
-    for (text, how), width, is_number in zip(cells, columns.widths, columns.numbers, strict=True):
+    for name, (text, how), width, is_number in zip(columns.names, cells, columns.widths, columns.numbers, strict=True):
         shown = fitted(text, width, is_number=is_number)
-        segments.append(Segment(f"{shown} ", style(marked or how)))
+        waited = shown.rfind(_WAITED) + 1 if name == "Time line" else 0
+        if waited:
+            segments.append(Segment(shown[:waited], style(marked or "dim")))
+        segments.append(Segment(f"{shown[waited:]} ", style(marked or how)))
     return segments
 
 
@@ -250,8 +253,8 @@ def _status(task: TaskSeen) -> str:
     return f"{task.status} ×{task.attempts}" if task.attempts > 1 else task.status  # noqa: RUF001 - as on the page
 
 
-def _doing(task: TaskSeen) -> str:
-    """Return what a task is at, and for how long."""
+def _doing(task: TaskSeen, width: int) -> str:
+    """Return what a task is at, and for how long, which has room whatever the other takes."""
     if task.ended:
         return ""
     if task.questions:
@@ -259,12 +262,16 @@ def _doing(task: TaskSeen) -> str:
     if task.progress is not None:
         done, total, note = task.progress.done, task.progress.total, task.progress.note
         return words(f"{done:g}{f'/{total:g}' if total else ''} {note}")
-    if task.silent_since:
-        return f"silent {_age(task.silent_since)}"
-    age = _age(task.doing_began_at)
+    what, since = task.doing, task.doing_began_at
     if task.tools:
-        return words(f"{', '.join(dict.fromkeys(tool.name for tool in task.tools))} {age}")
-    return words(f"{'model' if task.doing == 'waiting for its model' else task.doing} {age}") if task.doing else ""
+        what = ", ".join(dict.fromkeys(tool.name for tool in task.tools))
+    elif task.doing == "waiting for its model":
+        what = "model"
+    elif task.silent_since:
+        what, since = "silent", task.silent_since
+    what, age = words(what), _age(since)
+    room = width - len(age) - 1
+    return f"{fitted(what, max(room, 1)) if cell_len(what) > room else what} {age}".strip()
 
 
 def _age(since: str | None) -> str:
@@ -295,11 +302,12 @@ def _bar(task: TaskSeen, sums: Totals, width: int) -> str:
     return "".join(_BARS[halves[2 * cell], halves[2 * cell + 1]] for cell in range(width)).rstrip()
 
 
+_WAITED: Final = "┄"
 _BARS: Final = {
     (0, 0): " ",
-    (0, 1): "┄",
-    (1, 0): "┄",
-    (1, 1): "┄",
+    (0, 1): _WAITED,
+    (1, 0): _WAITED,
+    (1, 1): _WAITED,
     (0, 2): "╺",
     (1, 2): "╺",
     (2, 0): "╸",

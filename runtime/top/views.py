@@ -8,7 +8,7 @@ from typing import Any, Final
 from ..tasks.views import TERMINAL
 from ..terminal.control_sequences import clean
 from ..watching.model import RunSeen, TaskSeen
-from .words import MARKS, clock, plural, short_id, words
+from .words import MARKS, date, plural, short_id, words
 
 __all__ = ["CONVERSATION", "OUTPUT", "PAGES", "VIEWS", "conversation"]
 
@@ -42,7 +42,7 @@ def _result(task: Mapping[str, Any], items: list[TaskSeen], run: RunSeen | None)
 def _attempts(task: Mapping[str, Any], items: list[TaskSeen], run: RunSeen | None) -> str:
     del items, run
     rows = [
-        f"{each['attempt'] or '':>3}  {clock(each['at'])}  {MARKS.get(each['status'], '·')} {each['status']:10} "
+        f"{each['attempt'] or '':>3}  {date(each['at'])}  {MARKS.get(each['status'], '·')} {each['status']:10} "
         f"{words(each['reason'], 2000)}".rstrip()
         for each in task["attempts_made"]
     ]
@@ -61,9 +61,9 @@ def _details(task: Mapping[str, Any], items: list[TaskSeen], run: RunSeen | None
         "Started by": task["parent"],
         "Group": task["group"],
         "Continues": task["continues"],
-        "Queued": clock(task["queued_at"]),
-        "Started": clock(task["started_at"]),
-        "Ended": clock(task["ended_at"]),
+        "Queued": date(task["queued_at"]),
+        "Started": date(task["started_at"]),
+        "Ended": date(task["ended_at"]),
         "Node": task["node"],
         "Process": task["pid"],
         "Works in": task["workdir"] or (run.working_dir if run is not None else ""),

@@ -17,6 +17,7 @@ __all__ = [
     "MARKS",
     "amount",
     "clock",
+    "date",
     "dollars",
     "memory",
     "moment",
@@ -103,13 +104,19 @@ def moment(iso: str | None) -> float | None:
         return None
 
 
+def date(iso: str | None) -> str:
+    """Return the date and the time here: `2026-01-31 12:00:00`."""
+    at = moment(iso)
+    return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S}" if at is not None else ""
+
+
 def clock(iso: str | None) -> str:
     """Return a time of the day here, with the date if that is not today."""
     at = moment(iso)
     if at is None:
         return ""
     local = datetime.fromtimestamp(at).astimezone()
-    return f"{local:%H:%M:%S}" if local.date() == datetime.now().astimezone().date() else f"{local:%Y-%m-%d %H:%M:%S}"
+    return f"{local:%H:%M:%S}" if local.date() == datetime.now().astimezone().date() else date(iso)
 
 
 def words(text: str, limit: int = _LONGEST) -> str:

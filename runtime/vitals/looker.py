@@ -54,10 +54,14 @@ _LOG_REST: Final = 1.0
 """Seconds between looks at the sizes of logs, at most: to cut one that grows fast takes long, and longer the later."""
 
 _SHARE: Final = 0.004
+_WATCHED_SHARE: Final = 0.02
 _LOG_SHARE: Final = 0.002
 _LIMITED_SHARE: Final = 0.1
 """Of one core, at most, for looks at trees, at logs, and for all looks that hold limits: after each there is a rest
-that makes up for it."""
+that makes up for it. The second is for looks at trees while somebody watches."""
+
+_WATCHED: Final = 2.0
+"""Seconds for which somebody who has looked at all tasks watches them."""
 
 Work: TypeAlias = tuple[str, str]
 """What the thread is at: "log" and a file, or "tree" and a task's id."""
@@ -94,6 +98,7 @@ class Board:
         trouble: why no task can be looked at; empty if they can.
         rings: the latest samples of each task.
         failed: why a task could not be looked at the last time, by its id.
+        watched_at: when somebody watched all tasks for the last time.
     """
 
     def __init__(self, running: Callable[[], Mapping[str, Watch]]) -> None:
@@ -108,6 +113,7 @@ class Board:
         self.stuck: Counter[Work] = Counter()
         self.trouble = ""
         self.failed: dict[str, str] = {}
+        self.watched_at = float("-inf")
 
 
 class _Seen(msgspec.Struct):
@@ -194,8 +200,11 @@ class Looker(threading.Thread):
                 waiting.extend(running)
                 next_round = now + _INTERVAL
             if waiting and now >= next_look:
+                began = time.thread_time()  # on a machine that is busy with other things, looks take longer, not more
                 self._try_to_look(waiting.popleft(), running, shows=True)
-                next_look = _rested(now, _SHARE)
+                is_watched = time.monotonic() - board.watched_at < _WATCHED
+                share = _WATCHED_SHARE if is_watched else _SHARE
+                next_look = time.monotonic() + (time.thread_time() - began) / share
             next_limited = self._look_at_limited(running)
             if now >= next_logs:
                 began = time.monotonic()

@@ -7,6 +7,7 @@ and replaces it if not; whatever it hangs at is left alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -54,6 +55,10 @@ class VitalsSampler:
         vitals = self._board.latest.get(task_id)
         trouble = self._board.trouble or self._board.failed.get(task_id, "")
         return msgspec.structs.replace(vitals or Vitals(), note=_UNHELD + trouble) if trouble else vitals
+
+    def watched(self) -> None:
+        """Take samples more often for a moment; in any thread."""
+        self._board.watched_at = time.monotonic()
 
     def samples(self, task_id: str) -> list[Sample]:
         """Return the latest samples of a task, oldest first; none of one that has ended."""

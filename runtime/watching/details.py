@@ -15,6 +15,7 @@ import msgspec
 from ..control.other_hosts import ForeignTask
 from ..control.wire import Face
 from ..errors import StateError, UnknownTaskError
+from ..runs.claims import is_claimed
 from ..runs.facts import Facts
 from ..runs.folder import RunFiles, host_pid, is_live, runs
 from ..runs.output import Piece, log_tail
@@ -113,7 +114,8 @@ def _of_journal(task: ForeignTask) -> tuple[list[dict[str, Any]], bool]:
         with JournalReader(RunFiles(task.run).journal, live=live) as reader:
             rows = reader.attempts(task.id)
             has_team = bool(Facts.of_journal(reader.facts()).team_file)
-            resumable = has_team and task.id in reader.resumable() and reader.continuing(task.id) is None
+            is_free = reader.continuing(task.id) is None and not is_claimed(task.run, task.id)
+            resumable = has_team and task.id in reader.resumable() and is_free
     except (sqlite3.Error, msgspec.MsgspecError):
         return [], False
     attempts = [

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ..tasks.changes import ChangeLog, Row
-from ..tasks.watching import RowChange, Sample, TaskChanges, TaskRow
+from ..tasks.watching import Sample, TaskChanges, TaskRow
 from ..vitals.ring import MOST_SAMPLES, Ring
 
 __all__ = ["Model", "RunSeen", "Seen", "TaskSeen"]
@@ -26,9 +26,7 @@ _ENDED: Final = 5000
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """What a task's id looks like. It is part of names of files."""
 
-
-def _fields(change: RowChange) -> Iterator[tuple[str, Any]]:
-    return zip(TaskRow.__struct_fields__, msgspec.structs.astuple(change), strict=True)
+_FIELDS: Final = TaskRow.__struct_fields__
 
 
 class TaskSeen(TaskRow, frozen=True, kw_only=True):
@@ -206,7 +204,8 @@ class Model:
         with self._lock:
             told = set()
             for change in changes.changed:
-                values = {field: value for field, value in _fields(change) if value is not msgspec.UNSET}
+                fields = zip(_FIELDS, msgspec.structs.astuple(change), strict=True)
+                values = {field: value for field, value in fields if value is not msgspec.UNSET}
                 told.add(change.id)
                 self._take(name, change.id, values)
             for task_id, samples in changes.samples.items():
@@ -257,11 +256,11 @@ class Model:
                 task = TaskSeen(**values, run=name, live=live)
             except TypeError as error:
                 raise ValueError(f"Nothing is known of {task_id} but a change.") from error
+            self._tasks.put(task)
         elif before.run == name:
-            task = msgspec.structs.replace(before, **values, live=live)
+            task = self._tasks.change(task_id, {**values, "live": live})
         else:
             return  # of another run, which had it first
-        self._tasks.put(task)
         if task.ended:
             self._ended.setdefault(task_id)
         vitals = values.get("vitals")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def browser(folder: Path) -> Iterator[Any]:
         check=True,
         start_new_session=True,
     )
-    pid = int(started.stdout)
+    process = os.pidfd_open(int(started.stdout))
     try:
         port = folder / "DevToolsActivePort"
         wait_until(lambda: port.exists() and port.read_text().strip(), "the browser listens", 30)
@@ -55,12 +55,10 @@ def browser(folder: Path) -> Iterator[Any]:
             connected.close()
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            if not select.select([process], [], [], 10)[0]:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        os.close(process)
 
 
 class Tab:

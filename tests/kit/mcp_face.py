@@ -106,12 +106,15 @@ class Server:
             yield messages
 
     @contextlib.contextmanager
-    def streamed(self, message: Mapping[str, Any], **headers: str) -> Iterator[Iterator[Any]]:
-        """Send a request; yield the messages that it is answered with, as they come."""
+    def streamed(self, message: Mapping[str, Any] | None, **headers: str) -> Iterator[Iterator[Any]]:
+        """Send a request, or open a client's own stream; yield the messages that come along with the answer."""
         sent = {**HEADERS, **{name.replace("_", "-"): value for name, value in headers.items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
-            connection.request("POST", "/mcp", json.dumps(message), sent)
+            if message is None:
+                connection.request("GET", "/mcp", headers=sent)
+            else:
+                connection.request("POST", "/mcp", json.dumps(message), sent)
             lines = iter(connection.getresponse().readline, b"")
             yield (json.loads(line[5:]) for line in lines if line.startswith(b"data:"))
 

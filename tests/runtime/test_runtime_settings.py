@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from orchestrator_team import orchestrated, started
 from processes_and_waits import wait_until
 from subactors.runtime import CapacityError, Runtime, StateError, TeamFileError, UnknownTaskError
-from teams import entrypoint, entrypoint_team, run_and_wait, shared_runtime, speaking, task_ids
+from teams import call, entrypoint, entrypoint_team, run_and_wait, shared_runtime, speaking, task_ids
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,21 @@ def test_a_program_starts_as_many_tasks_as_may_be_queued_before_it_reads_a_resul
         with pytest.raises(CapacityError, match="21 is the limit: 21 have ended whose results nobody has read"):
             runtime.run("echo", "one too many")
         assert [task.result() for task in tasks] == [str(number) for number in range(21)]
+
+
+def test_an_orchestrator_that_reads_no_results_leaves_room_for_another() -> None:
+    with (
+        Runtime.from_mapping(orchestrated(), max_tasks=4, max_queued=0, standby=0) as runtime,
+        runtime.toolset("boss") as careless,
+        runtime.toolset("boss") as other,
+    ):
+        for _ in range(3):
+            started(careless, "echo")
+        wait_until(lambda: all(view.ended for view in runtime.list()), "they have ended")
+
+        refused = call(careless, "run_background_agent", agent="echo", task="one too many")
+        assert "3 tasks that you have started have ended" in refused.text
+        started(other, "echo")
 
 
 def test_a_result_that_nobody_has_read_is_never_dropped() -> None:

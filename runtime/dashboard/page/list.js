@@ -119,6 +119,9 @@ class Row {
     this.mark = el("span", { class: "mark", "aria-hidden": "true" });
     this.word = el("span", { class: "word" });
     this.cells.status.append(this.mark, this.word);
+    this.what = el("span", { class: "what" });
+    this.age = el("span", { class: "age" });
+    this.cells.doing.append(this.what, this.age);
     this.queued = draw("rect", { class: "queued", y: 2, height: 6 });
     this.bar = draw("rect", { class: "ran", y: 0, height: 10 });
     this.waits = draw("rect", { class: "waits", y: 0, height: 10 });
@@ -179,8 +182,7 @@ class Row {
     if (!this.axis.isConnected) this.cells.bar.replaceChildren(this.axis);
     put(this.axis, sum.tasks ? `0s ┄ ${span((last - first) / 2000)} ┄ ${span((last - first) / 1000)}` : "");
     const counts = Object.keys(MARKS).filter((status) => sum.counts[status]).map((status) => `${sum.counts[status]} ${status}`).join(", ");
-    put(this.cells.doing, counts);
-    set(this.cells.doing, "title", counts);
+    this.showDoing(counts);
     put(this.cells.words, oneLine(run.warning || run.working_dir));
     put(this.cells.tokens, sum.tokens ? `Σ${amount(sum.tokens)}` : "");
     put(this.cells.cost, dollars(sum.cost));
@@ -198,9 +200,9 @@ class Row {
     const ran = model.ranFor(task);
     put(this.cells.time, ran === null ? "" : span(ran));
     this.showBar(task);
-    put(this.cells.doing, this.doing(task));
+    this.showDoing(...this.doing(task));
     const why = ENDED.has(task.status) && task.status !== "completed" ? task.reason : "";
-    const words = oneLine(why || task.words || (task.status === "completed" ? "" : task.task));
+    const words = oneLine(why || task.words || task.task);
     put(this.cells.words, words);
     set(this.cells.words, "title", words);
     const own = tokensOf(task.usage);
@@ -210,18 +212,26 @@ class Row {
     this.showVitals(task);
   }
 
+  showDoing(what, age = "") {
+    put(this.what, what);
+    put(this.age, age);
+    set(this.cells.doing, "title", what);
+  }
+
+  /** What a task is at, and for how long: that has room whatever the other takes. */
   doing(task) {
-    if (task.questions.length) return "asks";
-    if (task.progress && !ENDED.has(task.status)) {
+    if (ENDED.has(task.status)) return [""];
+    if (task.questions.length) return ["asks"];
+    if (task.progress) {
       const { done, total, note } = task.progress;
-      return oneLine(`${done}${total ? `/${total}` : ""} ${note}`, 200);
+      return [oneLine(`${done}${total ? `/${total}` : ""} ${note}`, 200)];
     }
-    const began = moment(task.doing_began_at);
-    const age = began === null ? "" : ` ${span((this.list.model.second() - began) / 1000)}`;
-    if (task.tools.length) return oneLine(`${[...new Set(task.tools.map((tool) => tool.name))].join(", ")}${age}`, 200);
-    if (task.doing === "waiting for its model") return `model${age}`;
-    if (task.silent_since && !ENDED.has(task.status)) return `silent ${span((this.list.model.second() - moment(task.silent_since)) / 1000)}`;
-    return task.doing ? oneLine(`${task.doing}${age}`, 200) : "";
+    const since = (iso) => (moment(iso) === null ? "" : ` ${span((this.list.model.second() - moment(iso)) / 1000)}`);
+    const age = since(task.doing_began_at);
+    if (task.tools.length) return [oneLine([...new Set(task.tools.map((tool) => tool.name))].join(", "), 200), age];
+    if (task.doing === "waiting for its model") return ["model", age];
+    if (task.silent_since) return ["silent", since(task.silent_since)];
+    return task.doing ? [oneLine(task.doing, 200), age] : [""];
   }
 
   showBar(task) {

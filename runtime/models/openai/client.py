@@ -22,6 +22,7 @@ from ...net.certificates import authorities, no_authorities
 from ...net.proxies import Proxy, ProxyError, connection_options, proxy_for
 from ...team.config import ModelConfig
 from ...team.providers import endpoint, resolved, secrets_of_model
+from ...text import duration, one_line
 from ..base import Message, Said, ToolSchema, Turn, Usage
 from ..retries import RETRY_COUNT, BrokenStreamError, MislabelledError, Retries, TransientError
 from ..sendable import Server, sendable
@@ -34,6 +35,9 @@ from .stream import ShapeError, TurnAssembler, reported_error
 from .usage import estimated
 
 __all__ = ["CONNECT_TIMEOUT", "OpenAIModel", "http_client"]
+
+_SHOWN = 300
+"""Characters of why a request is sent again that its task's output has."""
 
 _SIGNS_OF_LIFE = 5
 """How many idle timeouts a server may fill with keep-alive comments alone."""
@@ -138,17 +142,21 @@ class OpenAIModel:
                     on_text(f"[{self._config.reference}: {error}]\n")
                 continue
             except MislabelledError as error:
+                why: ModelError = error
                 try:
                     pause = retries.pause(error)
                 except ModelError:
                     # This server says so of plain text, too.
                     return msgspec.structs.replace(error.turn, usage=self.take_unreported())
             except (BrokenStreamError, TransientError) as error:
+                why = error
                 pause = retries.pause(error)
             else:
                 return msgspec.structs.replace(turn, usage=turn.usage + self.take_unreported())
             if said.anything:
                 on_text("\n[The answer broke off here, and is asked for again.]\n")
+            else:
+                on_text(f"[{one_line(str(why), _SHOWN)} It is asked again in {duration(pause)}.]\n")
             await asyncio.sleep(pause)
 
     async def _complete(

@@ -300,6 +300,7 @@ def test_a_task_of_a_host_that_has_died_is_continued_by_a_program_that_ends_with
         wait_until(lambda: (listed(served, resumed) or {}).get("tools"), "it sleeps again", PATIENCE)
         about = served.ask(f"/api/tasks/{resumed}").body
         assert about["continues"] == task["id"]
+        assert served.ask(f"/api/tasks/{task['id']}").body["resumable"] is False  # nobody else may, as long as it runs
         served.program.send_signal(signal.SIGKILL if is_killed else signal.SIGTERM)
         served.program.wait(PATIENCE)
         wait_until(lambda: is_gone(about["host_pid"]), "its program is gone", PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,17 @@ def test_a_rate_limit_inside_a_stream_is_waited_for(body: dict[str, Any]) -> Non
 def test_a_fault_of_the_server_inside_a_stream_is_tried_again(body: dict[str, Any]) -> None:
     with ModelServer([error(body), Text("second try")]) as server:
         assert ask(server).content == "second try"
+
+
+def test_a_request_that_is_sent_again_says_so_and_why() -> None:
+    heard: list[str] = []
+    busy = Status(503, "too many guests", {"retry-after-ms": "1"})
+    with ModelServer([busy, Text("The answer.")]) as server:
+        ask(server, on_text=heard.append)
+
+    said, answer = "".join(heard).split("\n")
+    assert re.fullmatch(r"\[.*503: too many guests.* It is asked again in 0\.0 s\.\]", said)
+    assert answer == "The answer."
 
 
 def test_a_fault_in_the_middle_of_an_answer_is_tried_again_and_what_was_said_is_marked() -> None:

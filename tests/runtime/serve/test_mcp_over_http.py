@@ -120,6 +120,32 @@ def test_a_client_without_a_stream_of_its_own_is_asked_and_told_along_with_its_c
     server.post(method="DELETE", mcp_session_id=session)
 
 
+@pytest.mark.parametrize("has_stream", [True, False])
+def test_what_was_asked_along_with_a_stream_that_breaks_off_is_asked_anew(server: Server, *, has_stream: bool) -> None:
+    session = server.open_session(can_ask=True)
+    task_id = server.started(session, "worker", asks("Your name?"))
+    wait = tool_call("wait_background_agents", {"task_ids": [task_id]})
+
+    def asked(number: int) -> tuple[list[int], int]:
+        """Be asked, by one stream; return which questions were cancelled before, and which was asked."""
+        cancelled = []
+        with server.streamed(None if has_stream else {**wait, "id": number}, mcp_session_id=session) as messages:
+            for message in messages:
+                if message.get("method") == "notifications/cancelled":
+                    cancelled.append(message["params"]["requestId"])
+                if message.get("method") == "elicitation/create":
+                    return cancelled, message["id"]
+        raise AssertionError("It is not asked.")
+
+    (_, first), (cancelled, second) = asked(11), asked(12)
+    assert second != first
+    assert cancelled == ([first] if has_stream else [])  # no stream is left by which to tell of a call that broke off
+    answer = {"action": "accept", "content": {"answer": "Ada"}}
+    server.post({"jsonrpc": "2.0", "id": second, "result": answer}, mcp_session_id=session)
+    assert "Ada" in server.call(session, "wait_background_agents", {"task_ids": [task_id]})["content"][0]["text"]
+    server.post(method="DELETE", mcp_session_id=session)
+
+
 def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
     async def main() -> str:
         async with client_of(User(), server), Client(server.url) as client:

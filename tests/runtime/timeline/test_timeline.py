@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -255,6 +256,15 @@ def test_the_command_writes_the_form_that_the_name_of_the_file_says(
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith(f"{tmp_path / name}: 7 tasks in ")
     assert (tmp_path / name).read_text().startswith(start)
+
+
+def test_a_newer_run_that_has_no_tasks_yet_is_passed_over(state: Path, tmp_path: Path) -> None:
+    shutil.copytree(state, tmp_path, dirs_exist_ok=True)
+    with Runtime(state_dir=tmp_path, standby=0):
+        done = run(tmp_path, "-o", tmp_path / "t.json")
+
+    assert len(runs(tmp_path)) == 2
+    assert f"{tmp_path / 't.json'}: 7 tasks in " in done.stderr
 
 
 @first_always(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 pytest.importorskip("textual", reason="Textual is not installed: pip install 'subactors[top]'")
 from rich.cells import cell_len
-from subactors.runtime.top.columns import chosen, fitted
+from subactors.runtime.tasks.views import ToolAtWork, iso_time
+from subactors.runtime.tasks.watching import TaskRow
+from subactors.runtime.top.columns import Drawer, chosen, fitted
+from subactors.runtime.top.listing import Listing
+from subactors.runtime.watching.model import Model, RunSeen
 
 
 @pytest.mark.parametrize("room", [10, 40, 60, 78, 98, 120, 150, 250])
@@ -29,3 +36,17 @@ def test_what_matters_least_goes_first_and_of_the_status_its_mark_stays() -> Non
 )
 def test_text_is_fitted_by_the_cells_that_it_has(text: str) -> None:
     assert cell_len(fitted(text, 9)) == 9
+
+
+def test_for_how_long_a_task_is_at_something_is_never_cut_off() -> None:
+    began = iso_time(time.time() - 125)
+    at_work = {"tools": [ToolAtWork("wait_background_agents", began)], "doing_began_at": began}
+    model, listing = Model(), Listing()
+    model.put_run(RunSeen(id="run_1", path="/run_1", live=True))
+    row = TaskRow(id="agent_task_1", agent="worker", task="x", status="running", **at_work)
+    model.take_journal("run_1", [row], live=True)
+    listing.take(model)
+    listing.lay_out()
+
+    line = "".join(segment.text for segment in Drawer(listing, lambda *_: []).row(listing.rows[1], chosen(100)))
+    assert re.search(r" wait_back\w*… 2:\d\d ", line)

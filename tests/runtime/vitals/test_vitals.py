@@ -89,6 +89,18 @@ def test_logs_are_looked_at_often_even_if_that_takes_long(busy: int, monkeypatch
         sampler.close()
 
 
+def test_samples_are_taken_often_while_somebody_watches(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looker_module, "_INTERVAL", 0.01)
+    monkeypatch.setattr(looker_module, "_SHARE", 1e-9)  # the second look would come after weeks
+    sampler = VitalsSampler(lambda: {"a": watch(busy)})
+    sampler.watched()
+    sampler.task_started(Limits())
+    try:
+        wait_until(lambda: sampler.watched() or len(sampler.samples("a")) >= 3, "a third sample")
+    finally:
+        sampler.close()
+
+
 def test_a_sample_is_of_the_whole_tree() -> None:
     code = [sys.executable, "-S", "-c", PARENT]
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
