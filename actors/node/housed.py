@@ -82,8 +82,13 @@ class HousedProcess(ForkedProcess):
         self._tell = tell
         self._tell_ended = ended
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it exists; whether it catches the signal for its stacks is to be asked besides."""
+        return self._pid is not None
+
     def dump_stack(self, *, quietly: bool = False) -> bool:
-        """Have the process write its stacks; whether it catches the signal is to be asked before."""
+        """Have the process write its stacks; see `ActorProcess`."""
         with self._lock:
             if self._pid is not None:
                 self._signal(signal.SIGRTMAX if quietly else signal.SIGUSR1)

@@ -72,6 +72,11 @@ class Lookable(Protocol):
         """Its id, while it is there."""
         ...
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has begun, and can be asked for its stacks."""
+        ...
+
     def dump_stack(self, *, quietly: bool = False) -> bool:
         """Have it write its stacks; see `ActorProcess`."""
         ...

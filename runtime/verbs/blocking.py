@@ -148,10 +148,8 @@ class BlockingVerbs(Verbs):
     def view(self, task: TaskRef) -> TaskView:
         """Return one task, with its output: of this run, or of an earlier one in the same state folder.
 
-        One that is silent is looked at from outside, which takes a quarter of a second (`TaskView.silence`).
-
-        Raises:
-            UnknownTaskError: there is no such task.
+        One that is silent is looked at from outside, which takes a quarter of a second (`TaskView.silence`). Raises
+        UnknownTaskError: there is no such task.
         """
         return drive(self._way, steps.view(id_of(task), self._way.past, closely=True))
 
@@ -161,8 +159,8 @@ class BlockingVerbs(Verbs):
         """Wait until all, or any, of some tasks have ended, and return those that have, in the order given.
 
         Args:
-            tasks: which, as a list; None is all there are now.
-            more: more of them, where they are given one by one.
+            tasks: which, as a list, or one by one, with `more`; None is all there are now.
+            more: see `tasks`.
             mode: wait for all of them, or for any.
             timeout: seconds to wait at most; then fewer are returned.
 
@@ -174,10 +172,8 @@ class BlockingVerbs(Verbs):
     def stop(self, *tasks: TaskRefs) -> TaskViews:
         """Stop tasks, given one by one or as a list, and all that they have started; return them when it is gone.
 
-        That is within the grace period and a second. A task that has ended is returned as it is.
-
-        Raises:
-            UnknownTaskError: there is no such task; none is stopped then.
+        That is within the grace period and a second. A task that has ended is returned as it is. Raises
+        UnknownTaskError: there is no such task; none is stopped then.
         """
         return drive(self._way, steps.stop(ids_given(*tasks)))
 

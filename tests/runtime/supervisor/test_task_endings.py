@@ -15,13 +15,7 @@ import pytest
 from processes_and_waits import is_gone, wait_until
 from returned_values import large_data, large_text
 from subactors.runtime import Runtime
-from teams import (
-    entrypoint_team,
-    run_and_wait,
-    shared_runtime,
-    speaking,
-    wait_until_running,
-)
+from teams import entrypoint_team, run_and_wait, shared_runtime, speaking, wait_until_running
 
 
 @pytest.fixture(scope="module")
