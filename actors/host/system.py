@@ -245,8 +245,7 @@ class ProcessSystem:
 
         Args:
             channel: the process's end of its channel to that host; it stays open here.
-            make: makes what stands for it here, of its key, what it is to close once there is a process, and what it is
-                to call with the key, last.
+            make: makes what stands for it here, of its key, what it closes once there is a process, and what it calls.
             fenced: as of `spawn`.
             group: its control group, if it will be in one.
         """

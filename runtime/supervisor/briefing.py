@@ -22,7 +22,7 @@ from .task import LetterBook, Task
 
 if TYPE_CHECKING:
     from ...actors.regular_files import Folder
-    from ..place.base import Place
+    from ..place.base import Body, Place
     from ..team.key_variables import Keys
 
 __all__ = ["Briefings"]
@@ -61,7 +61,7 @@ class Briefings:
         chain: tuple[str, ...],
         continued: ResumePast | None = None,
         *,
-        near: Task | None = None,
+        near: Body | None,
     ) -> Task:
         """Return a new task, as one that starts at once.
 
@@ -71,13 +71,11 @@ class Briefings:
             parent: the caller's task, if it is one.
             chain: the agents from the orchestrator's down to the new task's own.
             continued: the task that it continues; None: it begins anew.
-            near: the task whose node is its first choice; None: none is.
+            near: what another task has, whose node is its first choice; None: none is.
         """
         task_id = f"{ID_PREFIX}{os.urandom(4).hex()}"
         setup, pickled_setup = self._setup_of(request, parent)
-        body = self._place.body(
-            task_id, setup.agent.workdir, self._place_of(request, setup.agent), near.body if near is not None else None
-        )
+        body = self._place.body(task_id, setup.agent.workdir, self._place_of(request, setup.agent), near)
         conversation = conversation_of(continued.past, continued.message, body.own_folder) if continued else ()
         group = request if isinstance(request, GroupTask) else None
         spec = TaskSpec(
@@ -103,7 +101,7 @@ class Briefings:
             agent=request.agent,
             text=request.task,
             parent=caller.id,
-            owners=(*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id])),
+            owners=_owners(caller, parent),
             chain=chain,
             setup=setup,
             spec=spec,
@@ -191,6 +189,10 @@ class Briefings:
             is_asked=agent.name in self._team.agents and self._team.is_asked(agent.name),
         )
         return setup, pickle.dumps(setup)
+
+
+def _owners(caller: Caller, parent: Task | None) -> tuple[str, ...]:
+    return (*parent.owners, parent.id) if parent is not None else tuple(filter(None, [caller.id]))
 
 
 def _letters(past: Past) -> LetterBook | None:

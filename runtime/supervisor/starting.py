@@ -33,6 +33,7 @@ from .task import Task
 from .waiting import Answers
 
 if TYPE_CHECKING:
+    from ..place.base import Body
     from ..runs.claims import Claim
 
 __all__ = ["Starter"]
@@ -164,11 +165,12 @@ class Starter:
         self._accept(task, request, reply_to)
         self._start(task)
 
-    def _near(self, task_id: str | None, caller: Caller) -> Task | None:
-        """Return the task near which another is to run; raises UnknownTaskError where the caller may not see it."""
+    def _near(self, task_id: str | None, caller: Caller) -> Body | None:
+        """Return what a task has near which another is to run; raises UnknownTaskError for one of somebody else."""
+        own = self._registry.get(caller.id)
         if task_id is None:
             return None
-        return self._registry.get(task_id) if task_id == caller.id else self._registry.find(task_id, caller)
+        return own.body if own is not None and task_id == own.id else self._registry.find(task_id, caller).body
 
     def fill_slots(self) -> None:
         """Start queued tasks for as long as there are slots for them."""
