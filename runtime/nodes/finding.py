@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..team.config import Team
     from .launcher import Launcher
 
-__all__ = ["places_of"]
+__all__ = ["places_of", "require"]
 
 _KEPT_FREE: Final = 0.08
 """Of a Ray node's memory. Where 5 % are left, Ray ends the agent, and all tasks with it, whoever has used the rest."""
@@ -40,7 +40,6 @@ def places_of(
         working_directory: the runtime's; empty: the host's current one.
 
     Raises:
-        RequirementError: what a place needs is missing here.
         RunError: the team's modules cannot be sent.
     """
     code = tuple(pack(Path(folder)) for folder in team.folders)
@@ -69,6 +68,19 @@ def places_of(
 def kept_free(config: PlaceConfig) -> float:
     """Return which part of the memory of a place's nodes is kept free."""
     return _KEPT_FREE if isinstance(config, RayPlace) else 0.0
+
+
+def require(places: Iterable[PlaceConfig]) -> None:
+    """Raise RequirementError if something is missing here that a place needs. Nothing has been made for one then."""
+    for config in places:
+        if isinstance(config, SshPlace):
+            from . import ssh  # noqa: PLC0415 - each place brings its own
+
+            ssh.require(config)
+        else:
+            from . import ray  # noqa: PLC0415 - the same
+
+            ray.require(config)
 
 
 def _launcher(config: PlaceConfig, withheld: Collection[str]) -> Launcher:

@@ -35,6 +35,7 @@ class Launcher(Protocol):
         found: Callable[[NodeFound], None],
         lost: Callable[[str, str], None],
         trouble: Callable[[str, bool], None],
+        drains: Callable[[str], None],
     ) -> None:
         """Look for nodes from now on; what is called may be called in any thread.
 
@@ -44,6 +45,7 @@ class Launcher(Protocol):
                 reason where whoever talks to it may know a better one.
             trouble: is called with a sentence that says why the place as a whole has no nodes, or with none where that
                 is known of each; and whether there can be no more for now.
+            drains: is called with the name of a node that is about to be taken away.
         """
 
     def release(self, name: str) -> None:

@@ -100,6 +100,7 @@ class NodePlace:
             lambda found: self._system.call(lambda: self._on_found(found)),
             lambda name, why: self._system.call(lambda: self._on_lost(name, why)),
             lambda sentence, is_last: self._system.call(lambda: self._on_trouble(sentence, is_last=is_last)),
+            lambda name: self.drain(name, stop=False, done=_ignore),
         )
 
     def spawn(
@@ -300,7 +301,7 @@ class NodePlace:
 
     def _despair(self) -> None:
         """Let nobody wait any more where no node can come; one that was lost is tried again."""
-        hosts = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        hosts = self._config.hosts if isinstance(self._config, SshPlace) else {*self._links, *self._lost}
         if hosts and self._cannot.issuperset(hosts):
             self._is_hopeless = True
         if self._is_hopeless and not any(link.is_serving for link in self._links.values()):
@@ -353,3 +354,8 @@ class NodePlace:
         if not node.has_served:
             self._cannot.add(node.name)
         self._launcher.release(node.name)
+        self._despair()
+
+
+def _ignore(refused: str) -> None:
+    """Nobody waits for what becomes of it."""
