@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -16,17 +17,21 @@ from collections.abc import Callable
 from typing import IO, Any, Final, NamedTuple
 
 from ..errors import RequirementError
-from ..team.places import RayPlace
+from ..team.places import RayPlace, Resources
 from ..text import one_line
 from .launcher import NodeFound
 from .ray_messages import (
     AgentFound,
+    Book,
+    Booked,
+    BookingWaits,
     Connect,
     NodeDrains,
     NodeLost,
     ReleaseNode,
     ToDriver,
     Trouble,
+    Unbook,
     decode_from_driver,
     line,
 )
@@ -75,6 +80,14 @@ class _Told(NamedTuple):
     drains: Callable[[str], None]
 
 
+class _Booking(NamedTuple):
+    """Resources that a task is to have; see `RayLauncher.book`."""
+
+    order: Book
+    booked: Callable[[str], None]
+    waits: Callable[[str], None]
+
+
 class RayLauncher:
     """See `Launcher`.
 
@@ -90,6 +103,8 @@ class RayLauncher:
         self._thread: threading.Thread | None = None
         self._connect = Connect(place.address)
         self._names: set[str] = set()
+        self._keys = itertools.count(1)
+        self._bookings: dict[int, _Booking] = {}
 
     def begin(
         self,
@@ -108,6 +123,25 @@ class RayLauncher:
     def release(self, name: str) -> None:
         """See `Launcher`."""
         self._order(ReleaseNode(name))
+
+    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+        """Book resources of one node for a task, and return a key to give them back with; returns at once.
+
+        Args:
+            resources: what the task books.
+            booked: is called with the node's name, in the launcher's thread; the host knows its agent.
+            waits: is called there with each reason for which that is not so yet, as a clause.
+        """
+        key = next(self._keys)
+        booking = _Booking(Book(key, _bundle(resources)), booked, waits)
+        self._bookings[key] = booking
+        self._order(booking.order)
+        return key
+
+    def unbook(self, key: int) -> None:
+        """Give back what is booked, or give it up."""
+        if self._bookings.pop(key, None) is not None:
+            self._order(Unbook(key))
 
     def close(self) -> None:
         """See `Launcher`."""
@@ -156,6 +190,8 @@ class RayLauncher:
         last = ""
         with tempfile.TemporaryFile() as errors, self._start(errors) as driver:
             self._order(self._connect)
+            for booking in list(self._bookings.values()):
+                self._order(booking.order)
             assert driver.stdout is not None  # noqa: S101 - it is a pipe
             for said in driver.stdout:
                 match decode_from_driver(said):
@@ -167,6 +203,12 @@ class RayLauncher:
                         told.lost(name, why)
                     case NodeDrains(name):
                         told.drains(name)
+                    case Booked(key, name) if key in self._bookings:
+                        self._bookings[key].booked(name)
+                    case BookingWaits(key, why) if key in self._bookings:
+                        self._bookings[key].waits(why)
+                    case Booked() | BookingWaits():
+                        pass  # it is given up
                     case Trouble(sentence, is_last):
                         last = sentence.rstrip(".") if is_last else last
                         told.trouble(sentence, is_last)
@@ -188,6 +230,12 @@ class RayLauncher:
             if self._closing.is_set() and self._driver.stdin is not None:
                 self._driver.stdin.close()
             return self._driver
+
+
+def _bundle(resources: Resources) -> dict[str, float]:
+    """Return resources as Ray calls them."""
+    own = {"CPU": resources.cpu, "GPU": resources.gpu, "memory": resources.memory}
+    return {**{name: amount for name, amount in own.items() if amount}, **resources.custom}
 
 
 def _connection(address: str) -> Connect:

@@ -26,8 +26,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..text import one_line
 from . import ray_starter
+from .ray_bookings import RayBookings
 from .ray_messages import (
     AgentFound,
+    Book,
     Connect,
     FromDriver,
     NodeDrains,
@@ -35,6 +37,7 @@ from .ray_messages import (
     ReleaseNode,
     ToDriver,
     Trouble,
+    Unbook,
     decode_to_driver,
     line,
 )
@@ -118,6 +121,7 @@ class _Driver:
         self._held: set[str] = set()
         self._starter: Any = None
         self._has_none = False
+        self._bookings = RayBookings(self._name_of, self.say)
 
     def serve(self) -> None:
         """Serve the host until it is gone."""
@@ -129,13 +133,34 @@ class _Driver:
                 self._look()
                 looked = time.monotonic()
             self._see_to_answers(timeout=0.02)
-            busy = any(node.answer is not None for node in self._nodes.values())
-            with contextlib.suppress(queue.Empty):
-                order = self._orders.get(timeout=0.02 if busy else _LOOK_EVERY / 4)
-                if order is None:
-                    return
-                if isinstance(order, ReleaseNode):
-                    self._release(order.name)
+            self._bookings.look()
+            busy = self._bookings.waits or any(node.answer is not None for node in self._nodes.values())
+            if not self._obey(0.02 if busy else _LOOK_EVERY / 4):
+                return
+
+    def _obey(self, seconds: float) -> bool:
+        """Do what the host has said, or says within some time; False: it is gone."""
+        with contextlib.suppress(queue.Empty):
+            order = self._orders.get(timeout=seconds)
+            while True:
+                match order:
+                    case None:
+                        return False
+                    case ReleaseNode(name):
+                        self._release(name)
+                    case Book():
+                        self._bookings.book(order)
+                    case Unbook(key):
+                        self._bookings.unbook(key)
+                    case Connect():
+                        pass  # it has
+                order = self._orders.get_nowait()
+        return True
+
+    def _name_of(self, node_id: str) -> str:
+        """Return the name by which the host knows a node."""
+        node = self._nodes.get(node_id)
+        return node.name if node is not None and node.is_found else ""
 
     def say(self, message: FromDriver) -> None:
         """Tell the host something."""
@@ -176,7 +201,7 @@ class _Driver:
         ).remote()
         node.answer = node.actor.start.remote(node.token)
 
-    def _name(self, node: _Node) -> str:
+    def _free_name(self, node: _Node) -> str:
         """Return a name by which the host knows no other node now."""
         return node.called if node.called not in self._held else f"{node.called}-{node.id[:6]}"
 
@@ -206,13 +231,13 @@ class _Driver:
             self._fail(node, said["problem"])
             return
         host, port = said["address"]
-        node.is_found, node.name = True, self._name(node)
+        node.is_found, node.name = True, self._free_name(node)
         self._held.add(node.name)
         self.say(AgentFound(node.name, (host, port), node.token))
 
     def _fail(self, node: _Node, why: str) -> None:
         node.fail()
-        node.name = self._name(node)
+        node.name = self._free_name(node)
         self.say(NodeLost(node.name, why))
         self.say(Trouble("", is_last=all(other.actor is None for other in self._nodes.values())))
 

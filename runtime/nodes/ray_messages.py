@@ -8,6 +8,9 @@ import msgspec
 
 __all__ = [
     "AgentFound",
+    "Book",
+    "Booked",
+    "BookingWaits",
     "Connect",
     "FromDriver",
     "NodeDrains",
@@ -15,6 +18,7 @@ __all__ = [
     "ReleaseNode",
     "ToDriver",
     "Trouble",
+    "Unbook",
     "decode_from_driver",
     "decode_to_driver",
     "line",
@@ -42,7 +46,25 @@ class ReleaseNode(msgspec.Struct, frozen=True, tag="release"):
     name: str
 
 
-ToDriver: TypeAlias = Connect | ReleaseNode
+class Book(msgspec.Struct, frozen=True, tag="book"):
+    """Book resources of one node, and say of which.
+
+    Attributes:
+        key: names the booking.
+        bundle: how much of each, as Ray calls them.
+    """
+
+    key: int
+    bundle: dict[str, float]
+
+
+class Unbook(msgspec.Struct, frozen=True, tag="unbook"):
+    """Give a booking back, or give it up."""
+
+    key: int
+
+
+ToDriver: TypeAlias = Connect | ReleaseNode | Book | Unbook
 
 
 # --- driver to host --------------------------------------------------------------------------------------------------
@@ -82,7 +104,21 @@ class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
     is_last: bool
 
 
-FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble
+class Booked(msgspec.Struct, frozen=True, tag="booked"):
+    """Resources are booked, of a node whose agent the host knows."""
+
+    key: int
+    name: str
+
+
+class BookingWaits(msgspec.Struct, frozen=True, tag="waits"):
+    """Resources cannot be booked yet, and why, as a clause. Said once for each reason."""
+
+    key: int
+    why: str
+
+
+FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits
 
 _encoder: Final = msgspec.json.Encoder()
 _to_driver: Final[msgspec.json.Decoder[ToDriver]] = msgspec.json.Decoder(ToDriver)

@@ -22,6 +22,22 @@ _PATIENCE: Final = 30.0
 
 _PROGRAM: Final = "subactors.runtime.nodes.agent"
 
+_CHANGED: Final = (
+    "OMP_NUM_THREADS",
+    "PYTHONBREAKPOINT",
+    "SPT_NOENV",
+    "ASCEND_RT_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",
+    "HABANA_VISIBLE_MODULES",
+    "HIP_VISIBLE_DEVICES",
+    "NEURON_RT_VISIBLE_CORES",
+    "ONEAPI_DEVICE_SELECTOR",
+    "ROCR_VISIBLE_DEVICES",
+    "TPU_VISIBLE_CHIPS",
+)
+"""Variables that Ray sets for a worker, beside those whose names begin with its own: an actor that books no processors
+is told to use one thread and no accelerator, and the tasks are not that actor."""
+
 _DETACH: Final = """
 import os, signal, sys
 program, oom_score = sys.argv[1:]
@@ -107,7 +123,7 @@ def _former() -> tuple[dict[str, str], str]:
     except OSError:
         pass  # it is another user's
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    for name in ("OMP_NUM_THREADS", "PYTHONBREAKPOINT", "SPT_NOENV"):
+    for name in _CHANGED:
         environ.pop(name, None)
         if name in before:
             environ[name] = before[name]

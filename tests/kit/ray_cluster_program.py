@@ -18,6 +18,9 @@ from ray.cluster_utils import Cluster
 
 NODES: Final = ("first", "second")
 
+_PATIENCE: Final = 150.0
+"""Seconds: on busy cores Ray's processes take long to start."""
+
 _PREEMPTION: Final = 2
 """Why a node is drained, as Ray numbers it."""
 
@@ -30,7 +33,7 @@ def serve() -> None:
     nodes: dict[str, Any] = {}
     for name in NODES:
         nodes[name] = cluster.add_node(num_cpus=2, include_dashboard=False, node_name=name, wait=False)
-    cluster.wait_for_nodes()
+    cluster.wait_for_nodes(timeout=_PATIENCE)
     print(cluster.address, flush=True)
     for line in sys.stdin:
         verb, name = line.split()

@@ -16,6 +16,9 @@ from subactors.runtime.team.places import RayPlace
 
 __all__ = ["RayCluster", "needs_ray", "ray_cluster"]
 
+_TRIES: Final = 3
+"""Times that a cluster is started: Ray waits 30 s for each of its processes, which is not enough on busy cores."""
+
 needs_ray: Final = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="There is no Ray here: pip install 'subactors[ray]'."
 )
@@ -28,9 +31,9 @@ class RayCluster:
         address: of its head.
     """
 
-    def __init__(self, program: subprocess.Popen[str]) -> None:
+    def __init__(self, program: subprocess.Popen[str], address: str) -> None:
         self._program = program
-        self.address = self._line()
+        self.address = address
 
     @property
     def place(self) -> RayPlace:
@@ -55,10 +58,19 @@ class RayCluster:
 def ray_cluster() -> Iterator[RayCluster]:
     """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here."""
     command = [sys.executable, str(Path(__file__).with_name("ray_cluster_program.py"))]
-    environ = {**os.environ, "PYTHONPATH": ":".join(sys.path), "RAY_enable_worker_prestart": "0"}
-    with subprocess.Popen(
-        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as program:
-        yield RayCluster(program)
-        assert program.stdin is not None
-        program.stdin.close()
+    environ = {
+        **os.environ,
+        "PYTHONPATH": ":".join(sys.path),
+        "RAY_enable_worker_prestart": "0",
+    }
+    for _ in range(_TRIES):
+        with subprocess.Popen(
+            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as program:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            if address := program.stdout.readline().strip():
+                yield RayCluster(program, address)
+                program.stdin.close()
+                return
+    raise AssertionError("Ray's processes did not start.")

@@ -21,13 +21,13 @@ from processes_and_waits import descendants_of, is_gone, wait_until
 from ray_clusters import RayCluster, needs_ray
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.errors import RequirementError
-from subactors.runtime.nodes.ray import require
-from subactors.runtime.team.places import RayPlace
+from subactors.runtime.nodes.ray import RayLauncher, require
+from subactors.runtime.team.places import RayPlace, Resources
 
 PATIENCE = 60.0
 
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 """Ray takes seconds for most, and much longer on busy cores."""
 
 
@@ -236,8 +236,8 @@ def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: R
 HOST = """
 import json, sys
 from subactors.runtime import Runtime
-from subactors.runtime.nodes.ray import require
-from subactors.runtime.team.places import RayPlace
+from subactors.runtime.nodes.ray import RayLauncher, require
+from subactors.runtime.team.places import RayPlace, Resources
 team, address = json.loads(sys.argv[1])
 with Runtime.from_mapping(team, standby=0, places=(RayPlace(name="lab", address=address),), place="lab") as runtime:
     task = runtime.run("daemon", "go")
@@ -273,8 +273,8 @@ USES_RAY = """
 import json, sys, signal
 import ray
 from subactors.runtime import Runtime
-from subactors.runtime.nodes.ray import require
-from subactors.runtime.team.places import RayPlace
+from subactors.runtime.nodes.ray import RayLauncher, require
+from subactors.runtime.team.places import RayPlace, Resources
 team, address = json.loads(sys.argv[1])
 ray.init(address=address, log_to_driver=False, configure_logging=False)
 with Runtime.from_mapping(team, standby=0, places=(RayPlace(name="lab"),), place="lab") as runtime:
@@ -291,6 +291,40 @@ def test_a_program_that_has_initialised_ray_gets_that_cluster_and_keeps_its_conn
         said, _ = host.communicate(timeout=PATIENCE)
 
     assert said.split("\n")[:2] == ["completed ", "True still there"]
+
+
+# --- resources ------------------------------------------------------------------------------------------------------
+
+
+class Booking:
+    """What a launcher tells of a booking."""
+
+    def __init__(self, launcher: RayLauncher, resources: Resources) -> None:
+        self.nodes: list[str] = []
+        self.reasons: list[str] = []
+        self.key = launcher.book(resources, self.nodes.append, self.reasons.append)
+
+
+@needs_cluster
+def test_resources_are_booked_of_one_node_for_as_long_as_a_task_has_them(calm: Runtime) -> None:
+    places = calm._host._places
+    assert places is not None
+    launcher = places._others["lab"]._launcher
+    assert isinstance(launcher, RayLauncher)
+    first, second = Booking(launcher, Resources(cpu=2)), Booking(launcher, Resources(cpu=2, memory=1_000_000))
+    wait_until(lambda: first.nodes and second.nodes, "both are booked", limit=PATIENCE)
+    assert sorted(first.nodes + second.nodes) == ["first", "second"]
+
+    third, never = Booking(launcher, Resources(cpu=1)), Booking(launcher, Resources(gpu=1, custom={"fpga": 2}))
+    wait_until(lambda: third.reasons and never.reasons, "the others wait", limit=PATIENCE)
+    assert third.reasons == ["no node has 1 CPU free"]
+    assert never.reasons == ["no node has 1 GPU, 2 fpga"]
+
+    launcher.unbook(second.key)
+    wait_until(lambda: third.nodes, "the third has what the second had", limit=PATIENCE)
+    assert third.nodes == second.nodes
+    for booking in (first, third, never):
+        launcher.unbook(booking.key)
 
 
 # --- what cannot be had ---------------------------------------------------------------------------------------------
