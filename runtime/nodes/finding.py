@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...actors import ProcessSystem
     from ..place.local import LocalPlace
     from ..team.config import Team
-    from .launcher import Launcher
+    from .launcher import Booker, Launcher
 
 __all__ = ["places_of", "require"]
 
@@ -52,9 +52,12 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
+        launcher, booker = _launcher(config, arguments["withheld"])
         places[config.name] = NodePlace(
             config,
-            _launcher(config, arguments["withheld"]),
+            launcher,
+            booker=booker,
+            resources={name: agent.resources for name, agent in team.agents.items() if agent.resources is not None},
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
@@ -83,11 +86,13 @@ def require(places: Iterable[PlaceConfig]) -> None:
             ray.require(config)
 
 
-def _launcher(config: PlaceConfig, withheld: Collection[str]) -> Launcher:
+def _launcher(config: PlaceConfig, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
+    """Return what finds the nodes of a place, and what books their resources, if something does."""
     if isinstance(config, SshPlace):
         from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
-        return SshLauncher(config, withheld)
+        return SshLauncher(config, withheld), None
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
-    return RayLauncher(config)
+    launcher = RayLauncher(config, withheld)
+    return launcher, launcher

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ...actors import Address
+from ..team.places import Resources
 
-__all__ = ["Launcher", "NodeFound"]
+__all__ = ["Booker", "Launcher", "NodeFound"]
 
 
 class NodeFound(NamedTuple):
@@ -53,3 +54,20 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """End all that was started here. Bounded; may wait."""
+
+
+class Booker(Protocol):
+    """Books resources of nodes. Its methods are for any thread, and return at once."""
+
+    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+        """Book resources of one node for a task, and return a key to give them back with.
+
+        Args:
+            resources: what the task books.
+            booked: is called once, in another thread, with the name of a node that has been found.
+            waits: is called there with each reason for which that is not so yet, as a clause.
+        """
+        ...
+
+    def unbook(self, key: int) -> None:
+        """Give back what is booked, or give it up."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import IO, Any, Final, NamedTuple
 
 from ..errors import RequirementError
@@ -81,7 +82,7 @@ class _Told(NamedTuple):
 
 
 class _Booking(NamedTuple):
-    """Resources that a task is to have; see `RayLauncher.book`."""
+    """Resources that a task is to have; see `Booker`."""
 
     order: Book
     booked: Callable[[str], None]
@@ -89,14 +90,16 @@ class _Booking(NamedTuple):
 
 
 class RayLauncher:
-    """See `Launcher`.
+    """See `Launcher`, and `Booker`.
 
     Args:
         place: the cluster.
+        withheld: names of variables that Ray has no use for, and that others are not to see in its driver.
     """
 
-    def __init__(self, place: RayPlace) -> None:
+    def __init__(self, place: RayPlace, withheld: Collection[str]) -> None:
         self._place = place
+        self._withheld = frozenset(map(os.fsencode, withheld))
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._driver: subprocess.Popen[bytes] | None = None
@@ -125,13 +128,7 @@ class RayLauncher:
         self._order(ReleaseNode(name))
 
     def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
-        """Book resources of one node for a task, and return a key to give them back with; returns at once.
-
-        Args:
-            resources: what the task books.
-            booked: is called with the node's name, in the launcher's thread; the host knows its agent.
-            waits: is called there with each reason for which that is not so yet, as a clause.
-        """
+        """See `Booker`."""
         key = next(self._keys)
         booking = _Booking(Book(key, _bundle(resources)), booked, waits)
         self._bookings[key] = booking
@@ -139,7 +136,7 @@ class RayLauncher:
         return key
 
     def unbook(self, key: int) -> None:
-        """Give back what is booked, or give it up."""
+        """See `Booker`."""
         if self._bookings.pop(key, None) is not None:
             self._order(Unbook(key))
 
@@ -224,6 +221,7 @@ class RayLauncher:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env={name: value for name, value in os.environb.items() if name not in self._withheld},
                 start_new_session=True,
                 bufsize=0,
             )
