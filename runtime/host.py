@@ -113,6 +113,10 @@ class Host:
         from .teamfile.in_force import with_settings  # noqa: PLC0415 - to import this package is cheap
 
         self.team = with_settings(team, settings)
+        if self.team.settings.places:
+            from .nodes.finding import require  # noqa: PLC0415 - most teams have one machine
+
+            require(self.team.settings.places)
         self._working_directory = _folder(working_dir)
         asker = None if on_question is None else asks_program(on_question)
         self._owner, self._closed = os.getpid(), False

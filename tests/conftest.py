@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from process_listeners import Started
 from processes_and_waits import Holdings, Process
+from ray_clusters import RayCluster, needs_ray, ray_cluster
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors import ProcessActor, ProcessSystem
 from warm_commands import started
@@ -138,11 +139,29 @@ def warm_commands() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=["host", pytest.param("ssh", marks=[needs_sshd, pytest.mark.slow])])
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RayCluster]:
+    """A Ray cluster. It takes half a minute, so for all tests that do nothing to it."""
+    with ray_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "host",
+        pytest.param("ssh", marks=[needs_sshd, pytest.mark.slow]),
+        pytest.param("ray", marks=[needs_ray, pytest.mark.slow]),
+    ],
+)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Where the tasks of a module run: settings of a runtime. A test that holds at one place holds at each."""
     if request.param == "host":
         yield {}
+        return
+    if request.param == "ray":
+        lab = request.getfixturevalue("cluster").place
+        yield {"places": (lab,), "place": lab.name}
         return
     with ssh_place(tmp_path_factory.mktemp("ssh")) as lab:
         yield {"places": (lab,), "place": lab.name}

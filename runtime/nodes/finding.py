@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ...actors import ProcessSystem
     from ..place.local import LocalPlace
     from ..team.config import Team
-    from .launcher import Launcher
+    from .launcher import Booker, Launcher
 
-__all__ = ["places_of"]
+__all__ = ["places_of", "require"]
 
 _KEPT_FREE: Final = 0.08
 """Of a Ray node's memory. Where 5 % are left, Ray ends the agent, and all tasks with it, whoever has used the rest."""
@@ -40,7 +40,6 @@ def places_of(
         working_directory: the runtime's; empty: the host's current one.
 
     Raises:
-        RequirementError: what a place needs is missing here.
         RunError: the team's modules cannot be sent.
     """
     code = tuple(pack(Path(folder)) for folder in team.folders)
@@ -53,9 +52,12 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
+        launcher, booker = _launcher(config, arguments["withheld"])
         places[config.name] = NodePlace(
             config,
-            _launcher(config, arguments["withheld"]),
+            launcher,
+            booker=booker,
+            resources={name: agent.resources for name, agent in team.agents.items() if agent.resources is not None},
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
@@ -71,11 +73,26 @@ def kept_free(config: PlaceConfig) -> float:
     return _KEPT_FREE if isinstance(config, RayPlace) else 0.0
 
 
-def _launcher(config: PlaceConfig, withheld: Collection[str]) -> Launcher:
+def require(places: Iterable[PlaceConfig]) -> None:
+    """Raise RequirementError if something is missing here that a place needs. Nothing has been made for one then."""
+    for config in places:
+        if isinstance(config, SshPlace):
+            from . import ssh  # noqa: PLC0415 - each place brings its own
+
+            ssh.require(config)
+        else:
+            from . import ray  # noqa: PLC0415 - the same
+
+            ray.require(config)
+
+
+def _launcher(config: PlaceConfig, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
+    """Return what finds the nodes of a place, and what books their resources, if something does."""
     if isinstance(config, SshPlace):
         from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
-        return SshLauncher(config, withheld)
+        return SshLauncher(config, withheld), None
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
-    return RayLauncher(config)
+    launcher = RayLauncher(config, withheld)
+    return launcher, launcher

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ...actors import Address
+from ..team.places import Resources
 
-__all__ = ["Launcher", "NodeFound"]
+__all__ = ["Booker", "Launcher", "NodeFound"]
 
 
 class NodeFound(NamedTuple):
@@ -35,6 +36,7 @@ class Launcher(Protocol):
         found: Callable[[NodeFound], None],
         lost: Callable[[str, str], None],
         trouble: Callable[[str, bool], None],
+        drains: Callable[[str], None],
     ) -> None:
         """Look for nodes from now on; what is called may be called in any thread.
 
@@ -44,6 +46,7 @@ class Launcher(Protocol):
                 reason where whoever talks to it may know a better one.
             trouble: is called with a sentence that says why the place as a whole has no nodes, or with none where that
                 is known of each; and whether there can be no more for now.
+            drains: is called with the name of a node that is about to be taken away.
         """
 
     def release(self, name: str) -> None:
@@ -51,3 +54,20 @@ class Launcher(Protocol):
 
     def close(self) -> None:
         """End all that was started here. Bounded; may wait."""
+
+
+class Booker(Protocol):
+    """Books resources of nodes. Its methods are for any thread, and return at once."""
+
+    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+        """Book resources of one node for a task, and return a key to give them back with.
+
+        Args:
+            resources: what the task books.
+            booked: is called once, in another thread, with the name of a node that has been found.
+            waits: is called there with each reason for which that is not so yet, as a clause.
+        """
+        ...
+
+    def unbook(self, key: int) -> None:
+        """Give back what is booked, or give it up."""

@@ -6,7 +6,7 @@ no node can take yet waits, and its process is `starting` meanwhile; one that no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,8 @@ from ..tasks.spec import TaskSpec
 from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..team.config import Limits, Workdir
-from ..team.places import PlaceConfig, SshPlace
+from ..team.places import PlaceConfig, Resources, SshPlace
+from .booking import Booking
 from .files import bring_home
 from .messages import HoldLimits, Left
 from .news import News, keep_log
@@ -37,7 +38,7 @@ from .remote_body import RemoteBody, own_folder, split
 if TYPE_CHECKING:
     from ...actors import ProcessActor
     from ..place.local import LocalPlace
-    from .launcher import Launcher, NodeFound
+    from .launcher import Booker, Launcher, NodeFound
 
 __all__ = ["NodePlace"]
 
@@ -60,6 +61,8 @@ class NodePlace:
     Args:
         config: of the place.
         launcher: finds its nodes.
+        booker: books resources of them; None: nobody does.
+        resources: what each task of an agent books, by the agent's name.
         system: of the host.
         home: the host's own machine, where what a task leaves is kept.
         setup: what each node is told first, encoded.
@@ -71,6 +74,8 @@ class NodePlace:
         config: PlaceConfig,
         launcher: Launcher,
         *,
+        booker: Booker | None,
+        resources: Mapping[str, Resources],
         system: ProcessSystem,
         home: LocalPlace,
         setup: bytes,
@@ -79,6 +84,8 @@ class NodePlace:
         self.name = config.name
         self._config = config
         self._launcher = launcher
+        self._booker = booker
+        self._resources = resources
         self._system = system
         self._home = home
         self._setup = setup
@@ -100,6 +107,7 @@ class NodePlace:
             lambda found: self._system.call(lambda: self._on_found(found)),
             lambda name, why: self._system.call(lambda: self._on_lost(name, why)),
             lambda sentence, is_last: self._system.call(lambda: self._on_trouble(sentence, is_last=is_last)),
+            lambda name: self.drain(name, stop=False, done=_ignore),
         )
 
     def spawn(
@@ -115,8 +123,12 @@ class NodePlace:
         """Have a process of a task started; see `RemoteBody.spawn`."""
         process = spawn_elsewhere(self._system, actor_class, listener=listener, fenced=fenced)
         start = _Start(process, body, actor_class, spec, limits)
-        self._system.call(lambda: self._take(start))
+        self._system.call(lambda: self._begin(start))
         return process
+
+    def give_back(self, booking: Booking) -> None:
+        """Give back what a task has booked. In any thread."""
+        self._system.call(booking.give_back)
 
     # --- Place ------------------------------------------------------------------------------------------------------
 
@@ -174,6 +186,14 @@ class NodePlace:
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
+    def _begin(self, start: _Start) -> None:
+        body, resources = start.body, self._resources.get(start.spec.agent)
+        if body.booking is not None:
+            body.booking.renew()
+        elif self._booker is not None and resources is not None:
+            body.booking = Booking(self._booker, resources, self._system.call, self._take_waiting)
+        self._take(start)
+
     def _take(self, start: _Start) -> None:
         if start.process.end is not None:
             return
@@ -193,6 +213,9 @@ class NodePlace:
 
     def _choose(self, body: RemoteBody, former_node: str) -> NodeLink | None:
         """Return the node for a task; None if there is none now."""
+        if body.booking is not None:
+            booked = self._links.get(body.booking.node)
+            return booked if booked is not None and booked.is_serving else None
         free = [link for link in self._links.values() if self._has_room(link)]
         # A folder that it goes on with is on one node; another has a new one for it.
         for name in (former_node, body.near.node if body.near is not None else ""):
@@ -300,7 +323,7 @@ class NodePlace:
 
     def _despair(self) -> None:
         """Let nobody wait any more where no node can come; one that was lost is tried again."""
-        hosts = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        hosts = self._config.hosts if isinstance(self._config, SshPlace) else {*self._links, *self._lost}
         if hosts and self._cannot.issuperset(hosts):
             self._is_hopeless = True
         if self._is_hopeless and not any(link.is_serving for link in self._links.values()):
@@ -352,4 +375,12 @@ class NodePlace:
             self._lost[node.name] = why
         if not node.has_served:
             self._cannot.add(node.name)
+        for start in self._waiting:
+            if start.body.booking is not None and start.body.booking.node == node.name:
+                start.body.booking.renew()
         self._launcher.release(node.name)
+        self._despair()
+
+
+def _ignore(refused: str) -> None:
+    """Nobody waits for what becomes of it."""

@@ -13,6 +13,7 @@ from ..team.config import Workdir
 if TYPE_CHECKING:
     from ...actors import ProcessActor
     from ..place.base import Body
+    from .booking import Booking
     from .place import NodePlace
 
 __all__ = ["RemoteBody", "own_folder", "split"]
@@ -49,9 +50,10 @@ class RemoteBody:
         place: see above.
         task_id: see above.
         near: see above; None where that is on the host's own machine.
+        booking: the resources that it has; None: it needs none.
     """
 
-    __slots__ = ("_home", "_process", "_workdir", "near", "place", "task_id")
+    __slots__ = ("_home", "_process", "_workdir", "booking", "near", "place", "task_id")
 
     def __init__(self, place: NodePlace, home: Body, task_id: str, workdir: Workdir, near: Body | None) -> None:
         self.place = place
@@ -60,6 +62,7 @@ class RemoteBody:
         self.task_id = task_id
         self._workdir = workdir
         self._process: RemoteProcess | None = None
+        self.booking: Booking | None = None
 
     @property
     def placement(self) -> RemoteBody:
@@ -122,7 +125,8 @@ class RemoteBody:
     def waits_for(self) -> str:
         """See `Body`."""
         is_waiting = self._process is not None and self._process.node is None and self._process.end is None
-        return f"a node of place {self.place.name}" if is_waiting else ""
+        why = f": {self.booking.why}" if self.booking is not None and self.booking.why else ""
+        return f"a node of place {self.place.name}{why}" if is_waiting else ""
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""
@@ -147,3 +151,5 @@ class RemoteBody:
 
     def release(self) -> None:
         """See `Body`. The node's name stays, for those who look back."""
+        if self.booking is not None:
+            self.place.give_back(self.booking)

@@ -27,7 +27,7 @@ from ..errors import RequirementError
 from ..team.places import SshPlace
 from .launcher import NodeFound
 
-__all__ = ["SshLauncher"]
+__all__ = ["SshLauncher", "require"]
 
 _PROGRAM: Final = "-m subactors.runtime.nodes.agent"
 
@@ -69,24 +69,24 @@ _END: Final = 3.0
 _PLAIN: Final = re.compile(r"[\w@%+=:,./~-]+", re.ASCII)
 
 
+def require(place: SshPlace) -> None:
+    """Raise RequirementError if there is no ssh here."""
+    if shutil.which("ssh") is None:
+        raise RequirementError(
+            f"Place {place.name} is reached by ssh, and there is no program ssh here. Install OpenSSH's client."
+        )
+
+
 class SshLauncher:
     """See `Launcher`.
 
     Args:
         place: the machines.
         withheld: names of variables that ssh has no use for, and that others are not to see in it.
-
-    Raises:
-        RequirementError: there is no ssh here.
     """
 
     def __init__(self, place: SshPlace, withheld: Collection[str]) -> None:
-        ssh = shutil.which("ssh")
-        if ssh is None:
-            raise RequirementError(
-                f"Place {place.name} is reached by ssh, and there is no program ssh here. Install OpenSSH's client."
-            )
-        self._ssh = ssh
+        self._ssh = shutil.which("ssh") or "ssh"
         self._place = place
         self._withheld = frozenset(map(os.fsencode, withheld))
         self._closing = threading.Event()
@@ -100,9 +100,10 @@ class SshLauncher:
         found: Callable[[NodeFound], None],
         lost: Callable[[str, str], None],
         trouble: Callable[[str, bool], None],
+        drains: Callable[[str], None],
     ) -> None:
-        """See `Launcher`; there is no trouble but that of each machine."""
-        del trouble
+        """See `Launcher`; there is no trouble but that of each machine, and nobody says that one is about to go."""
+        del trouble, drains
         for number, host in enumerate(self._place.hosts):
             thread = threading.Thread(
                 target=lambda number=number, host=host: self._keep(number, host, found, lost),

@@ -29,8 +29,10 @@ __all__ = [
 ]
 
 
-OF_NO_TASK: Final = frozenset({"subactors-zyg", "subactors-node", "ssh", "sshd", "cat"})
-"""Names of processes that are there for the tasks of a host, here and on nodes that are reached by ssh."""
+OF_NO_TASK: Final = frozenset(
+    {"subactors-zyg", "subactors-node", "ssh", "sshd", "cat", "subactors-ray", "ray-nodes", "ray-cluster"}
+)
+"""Names of processes that are there for the tasks of a host, here and on nodes."""
 
 GONE_WITHIN: Final = 2.0
 """Seconds after the death of a host in which everything of it has ended: what is promised."""
@@ -103,13 +105,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[Process]:
-    """Return everything below a process."""
+    """Return everything below a process, but for what belongs to a cluster of Ray (`ray_cluster_program`)."""
     found: list[Process] = []
     for child in children_of(pid):
         process = look_at(child)
         if process is not None:
             found.append(process)
-            found += descendants_of(child)
+            if process.name != "ray-cluster":
+                found += descendants_of(child)
     return found
 
 

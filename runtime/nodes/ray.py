@@ -1,0 +1,261 @@
+"""Nodes of a Ray cluster: a small Ray actor on each starts the node's agent. Tasks are no business of Ray's.
+
+A process of its own, the Ray driver, talks with the cluster (`ray_driver` says why). Whatever becomes of Ray, the host
+waits for nothing: it reads the driver's lines in a thread, and ends the driver if that does not end by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Collection
+from typing import IO, Any, Final, NamedTuple
+
+from ..errors import RequirementError
+from ..team.places import RayPlace, Resources
+from ..text import one_line
+from .launcher import NodeFound
+from .ray_messages import (
+    AgentFound,
+    Book,
+    Booked,
+    BookingWaits,
+    Connect,
+    NodeDrains,
+    NodeLost,
+    ReleaseNode,
+    ToDriver,
+    Trouble,
+    Unbook,
+    decode_from_driver,
+    line,
+)
+
+__all__ = ["RayLauncher", "require"]
+
+_DRIVER: Final = "subactors.runtime.nodes.ray_driver"
+
+_SOON: Final = 1.0
+_AGAIN: Final = 5.0
+_AGAIN_AT_MOST: Final = 60.0
+"""Seconds until a cluster is tried again: where it had nodes, where it could not be had, and later."""
+
+_END: Final = 4.0
+"""Seconds that the driver may take to end once its input has; a little more than it gives itself."""
+
+_LONGEST: Final = 300
+"""Characters of the driver's last words."""
+
+
+def require(place: RayPlace) -> None:
+    """Raise RequirementError if Ray is not installed here, or the address is one that cannot be used."""
+    if place.address.startswith("ray://"):
+        raise RequirementError(
+            f"Place {place.name} has the address {place.address}, of a Ray client, by which tasks on nodes cannot "
+            "be reached. Run the program in the cluster (`ray job submit -- python PROGRAM`), or on a machine "
+            "that has joined it (`ray start --address=HOST:6379 --num-cpus=0`), with `address: auto`."
+        )
+    if place.address == "local":
+        raise RequirementError(
+            f"Place {place.name} has the address `local`, by which Ray would start a cluster. Start one with "
+            "`ray start --head`, and leave `address` out."
+        )
+    if importlib.util.find_spec("ray") is None:
+        raise RequirementError(
+            f"Place {place.name} is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'."
+        )
+
+
+class _Told(NamedTuple):
+    """What is called with news; see `Launcher.begin`."""
+
+    found: Callable[[NodeFound], None]
+    lost: Callable[[str, str], None]
+    trouble: Callable[[str, bool], None]
+    drains: Callable[[str], None]
+
+
+class _Booking(NamedTuple):
+    """Resources that a task is to have; see `Booker`."""
+
+    order: Book
+    booked: Callable[[str], None]
+    waits: Callable[[str], None]
+
+
+class RayLauncher:
+    """See `Launcher`, and `Booker`.
+
+    Args:
+        place: the cluster.
+        withheld: names of variables that Ray has no use for, and that others are not to see in its driver.
+    """
+
+    def __init__(self, place: RayPlace, withheld: Collection[str]) -> None:
+        self._place = place
+        self._withheld = frozenset(map(os.fsencode, withheld))
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._connect = Connect(place.address)
+        self._names: set[str] = set()
+        self._keys = itertools.count(1)
+        self._bookings: dict[int, _Booking] = {}
+
+    def begin(
+        self,
+        found: Callable[[NodeFound], None],
+        lost: Callable[[str, str], None],
+        trouble: Callable[[str, bool], None],
+        drains: Callable[[str], None],
+    ) -> None:
+        """See `Launcher`."""
+        told = _Told(found, lost, trouble, drains)
+        self._connect = _connection(self._place.address)
+        name = f"subactors-ray-{self._place.name}"
+        self._thread = threading.Thread(target=self._keep, args=(told,), name=name, daemon=True)
+        self._thread.start()
+
+    def release(self, name: str) -> None:
+        """See `Launcher`."""
+        self._order(ReleaseNode(name))
+
+    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+        """See `Booker`."""
+        key = next(self._keys)
+        booking = _Booking(Book(key, _bundle(resources)), booked, waits)
+        self._bookings[key] = booking
+        self._order(booking.order)
+        return key
+
+    def unbook(self, key: int) -> None:
+        """See `Booker`."""
+        if self._bookings.pop(key, None) is not None:
+            self._order(Unbook(key))
+
+    def close(self) -> None:
+        """See `Launcher`."""
+        self._closing.set()
+        with self._lock:
+            driver = self._driver
+            if driver is not None and driver.stdin is not None:
+                with contextlib.suppress(OSError):
+                    driver.stdin.close()
+        if self._thread is not None:
+            self._thread.join(_END)
+            if driver is not None:
+                driver.kill()
+            self._thread.join(_END)
+
+    def _order(self, message: ToDriver) -> None:
+        with self._lock:
+            if self._driver is not None and self._driver.stdin is not None and not self._closing.is_set():
+                with contextlib.suppress(OSError):  # it has ended, and all its nodes are lost
+                    self._driver.stdin.write(line(message))
+
+    # --- in its thread ----------------------------------------------------------------------------------------------
+
+    def _keep(self, told: _Told) -> None:
+        """Have a driver, and another when that has ended, until all is closed."""
+        pause = _AGAIN
+        while not self._closing.is_set():
+            try:
+                why = self._serve(told)
+            except OSError as error:
+                why = f"Ray's driver cannot be started: {error.strerror or error}"
+            if self._closing.is_set():
+                return
+            names, self._names = self._names, set()
+            for name in names:
+                told.lost(name, why)
+            # Where there were nodes there may be some again, in a moment; who waits for one waits for what comes of it.
+            told.trouble(f"{why[:1].upper()}{why[1:]}.", not names)
+            if names:
+                pause = _SOON
+            self._closing.wait(pause)
+            pause = min(2 * pause, _AGAIN_AT_MOST)
+
+    def _serve(self, told: _Told) -> str:
+        """Have one driver, from its start to its end; return why that came, as a clause."""
+        last = ""
+        with tempfile.TemporaryFile() as errors, self._start(errors) as driver:
+            self._order(self._connect)
+            for booking in list(self._bookings.values()):
+                self._order(booking.order)
+            assert driver.stdout is not None  # noqa: S101 - it is a pipe
+            for said in driver.stdout:
+                match decode_from_driver(said):
+                    case AgentFound(name, address, token):
+                        self._names.add(name)
+                        told.found(NodeFound(name, address, bytes.fromhex(token)))
+                    case NodeLost(name, why):
+                        self._names.discard(name)
+                        told.lost(name, why)
+                    case NodeDrains(name):
+                        told.drains(name)
+                    case Booked(key, name) if key in self._bookings:
+                        self._bookings[key].booked(name)
+                    case BookingWaits(key, why) if key in self._bookings:
+                        self._bookings[key].waits(why)
+                    case Booked() | BookingWaits():
+                        pass  # it is given up
+                    case Trouble(sentence, is_last):
+                        last = sentence.rstrip(".") if is_last else last
+                        told.trouble(sentence, is_last)
+            driver.wait()
+            with self._lock:
+                self._driver = None
+            return _why(driver.returncode, _last_words(errors), last)
+
+    def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            self._driver = subprocess.Popen(
+                [sys.executable, "-P", "-m", _DRIVER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={name: value for name, value in os.environb.items() if name not in self._withheld},
+                start_new_session=True,
+                bufsize=0,
+            )
+            if self._closing.is_set() and self._driver.stdin is not None:
+                self._driver.stdin.close()
+            return self._driver
+
+
+def _bundle(resources: Resources) -> dict[str, float]:
+    """Return resources as Ray calls them."""
+    own = {"CPU": resources.cpu, "GPU": resources.gpu, "memory": resources.memory}
+    return {**{name: amount for name, amount in own.items() if amount}, **resources.custom}
+
+
+def _connection(address: str) -> Connect:
+    """Return how to connect: to the cluster that this program has connected to, where that is not said."""
+    ray: Any = sys.modules.get("ray")
+    if address in {"", "auto"} and ray is not None and ray.is_initialized():
+        context = ray.get_runtime_context()
+        return Connect(context.gcs_address, dict(context.runtime_env))
+    return Connect(address)
+
+
+def _why(status: int, last_words: str, trouble: str) -> str:
+    """Return why a driver has ended, as a clause."""
+    if "Failed to connect to GCS" in last_words:
+        return "the head of the Ray cluster has not answered for 60 s"
+    if status == 0 and trouble:
+        return trouble
+    return f"Ray's driver ended with status {status}" + (f": {last_words}" if last_words else "")
+
+
+def _last_words(errors: IO[bytes]) -> str:
+    """Return the last line that the driver has written to standard error."""
+    errors.seek(0)
+    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+    return one_line(lines[-1], _LONGEST).strip().rstrip(".") if lines else ""

@@ -1,0 +1,106 @@
+"""Ray bookings: resources of nodes that tasks have, each as a placement group of one bundle. It belongs to the driver.
+
+Such a group has no process, and an autoscaler sees one that waits. Ray counts what is booked; it holds nobody to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from ray.exceptions import RayError
+from ray.util import placement_group, placement_group_table, remove_placement_group
+
+from .ray_messages import Book, Booked, BookingWaits
+
+__all__ = ["RayBookings"]
+
+_FULL: Final = frozenset({"NO_RESOURCES", "FAILED_TO_COMMIT_RESOURCES"})
+"""States of a group for which there will be room."""
+
+_GIGABYTE: Final = 1_000_000_000
+
+
+class _Booking:
+    """A booking that has no node yet, or has one.
+
+    Attributes:
+        bundle: what is booked.
+        group: which books it.
+        waits: why it waits, as the host was told last; None once it has a node.
+    """
+
+    def __init__(self, bundle: dict[str, float]) -> None:
+        self.bundle = bundle
+        self.group: Any = placement_group([bundle], strategy="STRICT_PACK")
+        self.waits: str | None = ""
+
+
+class RayBookings:
+    """See the module. All calls are made in the thread that calls Ray.
+
+    Args:
+        name_of: returns the name by which the host knows a node that serves, by its id; empty: it knows none.
+        say: tells the host something.
+    """
+
+    def __init__(self, name_of: Callable[[str], str], say: Callable[[Booked | BookingWaits], None]) -> None:
+        self._name_of = name_of
+        self._say = say
+        self._bookings: dict[int, _Booking] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a booking without a node."""
+        return any(booking.waits is not None for booking in self._bookings.values())
+
+    def book(self, order: Book) -> None:
+        """Begin to book something; one that is asked for again is not booked twice."""
+        if order.key in self._bookings:
+            return
+        try:
+            self._bookings[order.key] = _Booking(order.bundle)
+        except (RayError, ValueError) as error:
+            self._say(BookingWaits(order.key, f"Ray does not book {_in_words(order.bundle)}: {error}"))
+
+    def unbook(self, key: int) -> None:
+        """Give something back."""
+        booking = self._bookings.pop(key, None)
+        if booking is not None:
+            with contextlib.suppress(RayError):
+                remove_placement_group(booking.group)
+
+    def look(self) -> None:
+        """See what has got a node, and say why the others wait."""
+        for key, booking in self._bookings.items():
+            if booking.waits is None:
+                continue
+            table = placement_group_table(booking.group)
+            name = self._name_of(table["bundles_to_node_id"].get(0) or "") if table["state"] == "CREATED" else ""
+            if name:
+                booking.waits = None
+                self._say(Booked(key, name))
+                continue
+            why = _why(booking.bundle, table)
+            if why != booking.waits:
+                booking.waits = why
+                self._say(BookingWaits(key, why))
+
+
+def _why(bundle: dict[str, float], table: dict[str, Any]) -> str:
+    """Return why a booking waits, as a clause; empty where that is not known yet."""
+    if table["state"] == "CREATED":
+        return "the agent of its node is being started"
+    state = table["stats"]["scheduling_state"]
+    if state == "INFEASIBLE":
+        return f"no node has {_in_words(bundle)}"
+    return f"no node has {_in_words(bundle)} free" if state in _FULL else ""
+
+
+def _in_words(bundle: dict[str, float]) -> str:
+    """Return resources as people say them."""
+    return ", ".join(
+        f"{amount / _GIGABYTE:g} GB of memory" if name == "memory" else f"{amount:g} {name}"
+        for name, amount in bundle.items()
+    )

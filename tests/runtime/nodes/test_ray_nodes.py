@@ -1,0 +1,180 @@
+"""What becomes of the nodes of a Ray cluster, and of their tasks: two nodes on this machine, with a real Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from processes_and_waits import descendants_of, is_gone, wait_until
+from ray_clusters import PATIENCE, TEAM, RayCluster, ended, needs_cluster, opened, said, states, workers_of
+from subactors.runtime import Runtime
+
+pytestmark = pytest.mark.timeout(300)
+"""Ray takes seconds for most, and much longer on busy cores."""
+
+
+@pytest.fixture
+def runtime(cluster: RayCluster) -> Iterator[Runtime]:
+    """A runtime with two nodes that serve."""
+    with opened(cluster.place) as runtime:
+        wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
+        yield runtime
+
+
+class Pair:
+    """Two tasks with daemons, one on each node.
+
+    Attributes:
+        stays: the task on the first node.
+        goes: that on the second, to which something is done.
+        pids: what runs of the second.
+        left: what runs of the first.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        tasks = [runtime.run("daemon", "go").id for _ in range(2)]
+        pids = {task: [int(pid) for pid in said(runtime, task).split()] for task in tasks}
+        where = {runtime.view(task).node: task for task in tasks}
+        self.stays, self.goes = where["first"], where["second"]
+        self.left, self.pids = pids[self.stays], pids[self.goes]
+
+
+# --- what becomes of nodes ------------------------------------------------------------------------------------------
+
+
+def kill_worker(cluster: RayCluster) -> None:
+    for worker in workers_of(cluster, "second"):
+        worker.kill()
+
+
+FAULTS: dict[str, Callable[[RayCluster], object]] = {
+    "worker": kill_worker,
+    "raylet": lambda cluster: cluster.do("kill", "second"),
+    "removed": lambda cluster: cluster.do("remove", "second"),
+}
+
+
+@needs_cluster
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_node_that_goes_ends_its_tasks_once_and_leaves_nothing(
+    runtime: Runtime, cluster: RayCluster, fault: str
+) -> None:
+    pair = Pair(runtime)
+    try:
+        FAULTS[fault](cluster)
+        view = ended(runtime, pair.goes)
+
+        assert (view.status, view.reason) == ("failed", "Node second was lost (it closed its connection).")
+        wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
+        assert runtime.view(pair.stays).status == "running"
+        assert not any(map(is_gone, pair.left))
+        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+    finally:
+        if fault != "worker":
+            cluster.do("add", "second")
+
+
+@needs_cluster
+def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> None:
+    kill_worker(cluster)
+
+    def why() -> str:
+        return str(next(node.why for node in runtime.nodes() if node.name == "second"))
+
+    wait_until(lambda: "its Ray actor has ended" in why(), "Ray has said so", limit=PATIENCE)
+
+
+@needs_cluster
+def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime: Runtime) -> None:
+    pair = Pair(runtime)
+    (driver,) = [each.pid for each in descendants_of(os.getpid()) if each.name == "subactors-ray"]
+    os.kill(driver, signal.SIGKILL)
+
+    views = [ended(runtime, task) for task in (pair.stays, pair.goes)]
+
+    assert {view.status for view in views} == {"failed"}
+    assert all(view.reason.startswith("Node ") for view in views)
+    wait_until(lambda: all(map(is_gone, pair.pids + pair.left)), "nothing of them is left", limit=PATIENCE)
+    assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+
+
+@needs_cluster
+def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: Runtime, cluster: RayCluster) -> None:
+    pair = Pair(runtime)
+    try:
+        cluster.do("drain", "second")
+        wait_until(lambda: states(runtime)["second"] == "draining", "it is known here", limit=PATIENCE)
+        others = [runtime.run("daemon", "go") for _ in range(2)]
+        for other in others:
+            said(runtime, other)
+
+        assert [runtime.view(other).node for other in others] == ["first", "first"]
+        assert runtime.view(pair.goes).status == "running"
+    finally:
+        cluster.do("kill", "second")
+        cluster.do("add", "second")
+
+
+HOST = """
+import json, sys
+from subactors.runtime import Runtime
+from subactors.runtime.nodes.ray import require
+from subactors.runtime.team.places import RayPlace
+team, address = json.loads(sys.argv[1])
+with Runtime.from_mapping(team, standby=0, places=(RayPlace(name="lab", address=address),), place="lab") as runtime:
+    task = runtime.run("daemon", "go")
+    while "\\n" not in runtime.view(task).output:
+        runtime.wait([task], timeout=0.01)
+    print(runtime.view(task).output, end="", flush=True)
+    sys.stdin.read()
+"""
+
+
+def program(code: str, address: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps([TEAM, address])],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@needs_cluster
+def test_a_host_that_is_killed_leaves_nothing(cluster: RayCluster) -> None:
+    with program(HOST, cluster.address) as host:
+        assert host.stdout is not None
+        pids = [int(pid) for pid in host.stdout.readline().split()]
+        host.kill()
+
+    assert len(pids) == 2
+    wait_until(lambda: all(map(is_gone, pids)), "nothing is left", limit=PATIENCE)
+
+
+USES_RAY = """
+import json, sys, signal
+import ray
+from subactors.runtime import Runtime
+from subactors.runtime.nodes.ray import require
+from subactors.runtime.team.places import RayPlace
+team, address = json.loads(sys.argv[1])
+ray.init(address=address, log_to_driver=False, configure_logging=False)
+with Runtime.from_mapping(team, standby=0, places=(RayPlace(name="lab"),), place="lab") as runtime:
+    (view,) = runtime.wait([runtime.run("report", "hello")])
+    print(view.status, view.reason, flush=True)
+print(ray.is_initialized(), ray.get(ray.put("still there")), flush=True)
+ray.shutdown()
+"""
+
+
+@needs_cluster
+def test_a_program_that_has_initialised_ray_gets_that_cluster_and_keeps_its_connection(cluster: RayCluster) -> None:
+    with program(USES_RAY, cluster.address) as host:
+        said, _ = host.communicate(timeout=PATIENCE)
+
+    assert said.split("\n")[:2] == ["completed ", "True still there"]
