@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .host.node_link import NodeListener as NodeListener
     from .host.process import ActorProcess as ActorProcess
     from .host.process import ProcessListener as ProcessListener
+    from .host.remote import Node as Node
     from .host.remote import RemoteProcess as RemoteProcess
     from .host.remote import spawn_elsewhere as spawn_elsewhere
     from .host.system import ProcessSystem as ProcessSystem
@@ -100,7 +101,7 @@ else:
         "host.io": "READ WRITE IOThread Timer",
         "host.node_link": "Address NodeLink NodeListener",
         "host.process": "ActorProcess ProcessListener",
-        "host.remote": "RemoteProcess spawn_elsewhere",
+        "host.remote": "Node RemoteProcess spawn_elsewhere",
         "host.system": "ProcessSystem",
         "linux.cgroup": "CgroupTree",
         "linux.kernel": "check_platform open_standard_descriptors silenced",

@@ -9,7 +9,9 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from ..wire.frames import encode_frame
 from ..wire.messages import FromChild, Start, TrackerWanted
@@ -18,14 +20,36 @@ from .process import ActorProcess, ProcessListener
 
 if TYPE_CHECKING:
     from .io import IOThread
-    from .node_link import NodeLink
     from .shell import Shell
     from .system import ProcessSystem, Startable
 
-__all__ = ["RemoteProcess", "spawn_elsewhere"]
+__all__ = ["Node", "RemoteProcess", "spawn_elsewhere"]
 
 _FOLLOWS: Final = 5.0
 """Seconds between the two tales of an end: what one connection carries may be behind a flood, or a slow line."""
+
+
+class Node(Protocol):
+    """What a process asks of the node that it runs on; `NodeLink` is one. In any thread."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """Where it keeps files."""
+        ...
+
+    def order(self, message: msgspec.Struct) -> None:
+        """Send it a message of the layer above."""
+
+    def signal(self, key: int, number: signal.Signals) -> None:
+        """Have it send a process a signal."""
+
+    def give_tracker(self, key: int, wanted: TrackerWanted) -> None:
+        """Have it give a process a resource tracker of `multiprocessing`."""
 
 
 class RemoteProcess(ActorProcess):
@@ -61,7 +85,7 @@ class RemoteProcess(ActorProcess):
         )
         self._channel.ends_itself = True
         self._expelled = ""
-        self.node: NodeLink | None = None
+        self.node: Node | None = None
         self.label = ""
         self._is_closed_there = False
         self._seen: ProcessExit | None = None
@@ -89,7 +113,7 @@ class RemoteProcess(ActorProcess):
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
-    def settle(self, node: NodeLink, channel: socket.socket, opening: bytes, start: Start) -> bool:
+    def settle(self, node: Node, channel: socket.socket, opening: bytes, start: Start) -> bool:
         """Have it run on a node, over a channel that may still be connecting; False if it has ended meanwhile."""
         if self.end is not None or self.is_ending:
             channel.close()

@@ -24,7 +24,7 @@ from ..vitals.ring import Ring
 from .messages import Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, NotPreloaded, Seen
 
 if TYPE_CHECKING:
-    from ...actors import NodeLink, RemoteProcess
+    from ...actors import Node, NodeLink, RemoteProcess
 
 __all__ = ["News"]
 
@@ -82,7 +82,7 @@ class News:
         self._peaks[task_id] = max(self._peaks.get(task_id, 0), peak)
 
     def ask_to_look(
-        self, node: NodeLink, task_id: str, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None
+        self, node: Node, task_id: str, done: Callable[[Look], None], *, with_stack: bool, dump_at: int | None
     ) -> None:
         """Have a node look at a task; see `Place.look_closely`."""
         number = next(self._numbers)

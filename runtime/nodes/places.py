@@ -66,7 +66,7 @@ class Places:
     ) -> None:
         """See `Place`."""
         if isinstance(body, RemoteBody):
-            body.place.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
+            self._others[body.place.name].look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
         else:
             self._here.look_closely(body, done, with_stack=with_stack, dump_at=dump_at)
 

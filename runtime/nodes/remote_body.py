@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ...actors import ActorProcess, NodeLink, ProcessLimits, ProcessListener, RemoteProcess
+from ...actors import ActorProcess, Node, ProcessLimits, ProcessListener, RemoteProcess
 from ..runs.workdir import worktree_folder
 from ..team.config import Workdir
 
 if TYPE_CHECKING:
     from ...actors import ProcessActor
     from ..place.base import Body
+    from ..tasks.spec import TaskSpec
     from .booking import Booking
-    from .place import NodePlace
 
 __all__ = ["RemoteBody", "own_folder", "split"]
 
 
-def own_folder(node: NodeLink, workdir: Workdir, task_id: str) -> str:
+def own_folder(node: Node, workdir: Workdir, task_id: str) -> str:
     """Return the folder on a node that a task is to have to itself; empty if it has none."""
     match workdir:
         case "shared":
@@ -34,6 +34,31 @@ def split(folder: str) -> tuple[str, str]:
     """Return the node of a task's own folder, as its view has it, and the folder there."""
     node, is_there, path = folder.rpartition(":/")
     return (node, f"/{path}") if is_there else ("", folder)
+
+
+class BodysPlace(Protocol):
+    """What a body asks of its place; `NodePlace` is one."""
+
+    @property
+    def name(self) -> str:
+        """The place's name."""
+        ...
+
+    def spawn(
+        self,
+        body: RemoteBody,
+        actor_class: type[ProcessActor],
+        spec: TaskSpec,
+        *,
+        listener: ProcessListener,
+        limits: ProcessLimits | None,
+        fenced: bool,
+    ) -> RemoteProcess:
+        """Have a process of a task started; see `RemoteBody.spawn`."""
+        ...
+
+    def give_back(self, booking: Booking) -> None:
+        """Let others have the resources of a task that has ended."""
 
 
 class RemoteBody:
@@ -55,7 +80,7 @@ class RemoteBody:
 
     __slots__ = ("_home", "_process", "_workdir", "booking", "near", "place", "task_id")
 
-    def __init__(self, place: NodePlace, home: Body, task_id: str, workdir: Workdir, near: Body | None) -> None:
+    def __init__(self, place: BodysPlace, home: Body, task_id: str, workdir: Workdir, near: Body | None) -> None:
         self.place = place
         self.near = near if isinstance(near, RemoteBody) else None
         self._home = home
@@ -87,7 +112,7 @@ class RemoteBody:
         return self.place.spawn(self, actor_class, spec, listener=listener, limits=limits, fenced=fenced is not False)
 
     @property
-    def link(self) -> NodeLink | None:
+    def link(self) -> Node | None:
         """Its node, while that is there."""
         return self._process.node if self._process is not None else None
 
