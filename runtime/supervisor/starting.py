@@ -5,6 +5,7 @@ Used in the supervisor's thread only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -189,6 +190,8 @@ class Starter:
             self._course.ended(task, Outcome("failed", "It could not be accepted.", kind="not started"))
             self._answers.budgets.close(task)
             raise
+        # Whoever asked is awake by now, and waits for the interpreter. Without this it would until the task is started.
+        time.sleep(0)
 
     def _start_queued(self, task: Task) -> None:
         task.leave_queue()
