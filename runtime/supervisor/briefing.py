@@ -88,6 +88,7 @@ class Briefings:
             conversation=conversation,
             former_folder=continued.past.folder if continued is not None else "",
             is_root=caller.is_person,
+            shows_keys=setup.agent.keys,
             data=request.data,
             call=request.call if group is None else self._group_call(group, body.items_file),
             output_schema=request.options.output_schema or "",
