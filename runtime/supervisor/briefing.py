@@ -88,7 +88,6 @@ class Briefings:
             conversation=conversation,
             former_folder=continued.past.folder if continued is not None else "",
             is_root=caller.is_person,
-            shows_keys=setup.agent.keys,
             data=request.data,
             call=request.call if group is None else self._group_call(group, body.items_file),
             output_schema=request.options.output_schema or "",
@@ -123,7 +122,9 @@ class Briefings:
         # Those of this moment, and for this attempt: the task itself is kept without them.
         keys = self._keys.of(agent, environment())
         letters = tuple(task.letters.waiting) if task.letters is not None else ()
-        spec = msgspec.structs.replace(task.spec, keys=keys, letters=letters) if keys or letters else task.spec
+        spec = task.spec
+        if keys or letters:
+            spec = msgspec.structs.replace(spec, keys=keys, shows_keys=agent.keys, letters=letters)
         return ChildSpec(
             TaskActor,
             (spec,),
