@@ -225,12 +225,8 @@ class Journal:
         """Whether what there is to do is done in microseconds."""
         if self._logged > _LOG_BYTES:
             return False  # a checkpoint is due
-        size = 0
-        for write in (*self._waiting, *self._queue):
-            if write.is_query:
-                return False
-            size += write.size
-        return size < _AT_ONCE_BYTES
+        writes = [*self._waiting, *self._queue]
+        return not any(write.is_query for write in writes) and sum([write.size for write in writes]) < _AT_ONCE_BYTES
 
     def _tell(self) -> None:
         """Call back whoever has written what was taken."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ...actors import ReplyAddress
 from ..errors import RunError
 from ..runs.journal import Journal
 from ..tasks.events import TaskQueued, TaskStarted
@@ -166,6 +167,9 @@ class Starter:
         self._course.accepted(task, request, caller)
         # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
         self._accept(task, request, reply_to)
+        if not isinstance(reply_to, ReplyAddress):  # that of a task, which is in another process
+            # It is about to wake up, and would wait for the interpreter until the task is started.
+            time.sleep(_GIVE_WAY)
         self._start(task)
 
     def fill_slots(self) -> None:
@@ -194,8 +198,6 @@ class Starter:
             self._course.ended(task, Outcome("failed", "It could not be accepted.", kind="not started"))
             self._answers.budgets.close(task)
             raise
-        # Whoever asked is about to wake up. Without this it would wait for the interpreter until the task is started.
-        time.sleep(_GIVE_WAY)
 
     def _start_queued(self, task: Task) -> None:
         task.leave_queue()
