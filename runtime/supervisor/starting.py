@@ -155,8 +155,9 @@ class Starter:
         if not admission.has_slot and (following := self._take_next()) is not task:
             self._course.accepted(task, request, caller)
             try:
-                self._accept(task, request, reply_to)
-                self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
+                with self._hub.lock:  # whoever hears of it and opens a stream finds this told
+                    self._accept(task, request, reply_to)
+                    self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             finally:
                 self._fill(following)
             self._answers.budgets.look_again()  # some may wait for whoever waits for this one now
