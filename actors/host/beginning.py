@@ -5,6 +5,7 @@ Below: what of the host's present state such a process is to have.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import sys
@@ -93,7 +94,14 @@ class Beginning:
 
 def module_path() -> list[bytes]:
     """Return the module search path; an empty entry means the current directory, which a child may leave."""
-    return [os.fsencode(entry) or current_directory() for entry in sys.path]
+    path = _encoded_entries(tuple(sys.path))
+    return path if all(path) else [entry or current_directory() for entry in path]
+
+
+@functools.lru_cache(maxsize=1)
+def _encoded_entries(entries: tuple[str, ...]) -> list[bytes]:
+    """Return a module path's entries as bytes; the same list for as long as they are the same."""
+    return [os.fsencode(entry) for entry in entries]
 
 
 def current_directory() -> bytes:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 import cloudpickle
@@ -102,7 +102,7 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle`."""
-        if type(value) is FunctionType and _MAKERS.get(value.__name__) is value:
+        if type(value) is CellType or (type(value) is FunctionType and _MAKERS.get(value.__name__) is value):
             return NotImplemented
         self._refuse(value)
         if self.is_found is not None and self.is_found(value):
@@ -110,7 +110,7 @@ class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no type inf
         if isinstance(value, CodeType):
             make, arguments = self.dispatch_table[CodeType](value)
             self.files.add(value.co_filename)
-            return make, tuple(value.co_filename if part == _NO_FILE else part for part in arguments)
+            return make, tuple([value.co_filename if part == _NO_FILE else part for part in arguments])
         singleton = reduce_singleton(value, self._is_importable)
         if singleton is not None:
             return singleton

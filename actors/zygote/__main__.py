@@ -74,6 +74,9 @@ _REHEARSALS: Final = 12
 _SHORT_AT_ONCE: Final = 4
 """Short ones that follow each other whatever is asked: the first after a fork copies the pages of all."""
 
+_FORKS_AT_ONCE: Final = 4
+"""Forks behind each other, of those that are asked for. With more, ends would be told later for less."""
+
 _requests: Final = msgspec.msgpack.Decoder(Fork | Preload)
 
 
@@ -111,6 +114,8 @@ class _Zygote:
         # Its number becomes free, which mostly is `CHANNEL`: what comes with a request has the right one at once.
         self._control = control.dup()
         control.close()
+        self._asked = select.poll()
+        self._asked.register(self._control.fileno(), select.POLLIN)
 
     def _make_steps(self) -> None:
         """Make what a child calls first. Made anew when the memory's gaps are filled, it is on a few pages."""
@@ -168,7 +173,7 @@ class _Zygote:
                     self._has_one_ended = True
             if self._host in ready:
                 break
-            if control in ready and not self._take_request():
+            if control in ready and not self._take_requests():
                 break
 
     def _chores(self) -> tuple[deque[Callable[[], None]], deque[Callable[[], None]]]:
@@ -197,30 +202,52 @@ class _Zygote:
         rehearsals = [rehearse_some] * (_REHEARSALS // at_once)
         return deque([rehearse_once, settle, *rehearsals, settle_memory])
 
-    def _take_request(self) -> bool:
-        try:
-            packet, channel = ancillary.receive(self._control)
-        except ConnectionError:
-            return False
-        if not packet:
-            return False
-        if packet == HERE:
-            self._say(HERE)
-            return True
-        request = _requests.decode(packet)
-        if isinstance(request, Preload):
-            load_late(request.entry)
-            return True
-        if channel is None:
-            self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
-            return True
-        try:
-            self._fork(request, channel)
-        finally:
-            os.close(channel)
+    def _take_requests(self) -> bool:
+        """Take up what is asked, and fork what is asked for; return whether the host is still there."""
+        forks: list[tuple[Fork, int]] = []
+        while len(forks) < _FORKS_AT_ONCE:
+            try:
+                packet, channel = ancillary.receive(self._control)
+            except ConnectionError:
+                return False
+            if not packet:
+                return False
+            if packet == HERE:
+                self._say(HERE)
+            else:
+                request = _requests.decode(packet)
+                if isinstance(request, Preload):
+                    self._fork_all(forks)
+                    forks = []
+                    load_late(request.entry)
+                elif channel is None:
+                    self._send(ForkFailed(request.key, "the zygote has no descriptor left for it (see RLIMIT_NOFILE)"))
+                else:
+                    forks.append((request, channel))
+            if not self._asked.poll(0):
+                break
+        self._fork_all(forks)
         return True
 
-    def _fork(self, request: Fork, channel: int) -> None:
+    def _fork_all(self, forks: list[tuple[Fork, int]]) -> None:
+        """Fork some processes behind each other: what runs between two forks are pages that are copied anew."""
+        forked: list[tuple[int, int, int]] = []
+        if self._oom_score is not None:
+            # For the moment of the forks: children inherit it and need not write it.
+            os.pwrite(self._oom_score, OOM_SCORE, 0)
+        try:
+            for request, channel in forks:
+                self._fork(request, channel, forked)
+        finally:
+            if self._oom_score is not None:
+                os.pwrite(self._oom_score, self._own_oom_score, 0)
+        for key, pid, pidfd in forked:
+            self._send(Forked(key, pid), pidfd)
+            os.close(pidfd)
+        for _, channel in forks:
+            os.close(channel)
+
+    def _fork(self, request: Fork, channel: int, forked: list[tuple[int, int, int]]) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
         if self._has_one_ended:
@@ -234,30 +261,18 @@ class _Zygote:
 
             plain_processes[:] = [be]
         try:
-            if self._oom_score is not None:
-                # For the moment of the fork: children inherit it and need not write it.
-                os.pwrite(self._oom_score, OOM_SCORE, 0)
             # Here, so that a child need not look for it.
             steps = self._fenced_steps if request.fenced else self._open_steps
             rehearsal = self._rehearsal if request.standby else None
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    self._live_as_child(channel, steps, rehearsal)
-            finally:
-                if self._oom_score is not None:
-                    os.pwrite(self._oom_score, self._own_oom_score, 0)
+            pid = os.fork()
+            if pid == 0:
+                self._live_as_child(channel, steps, rehearsal)
             self._reaper.children[pid] = key
             if group is not None:
                 self._reaper.groups[key] = group
-            pidfd = os.pidfd_open(pid)
+            forked.append((key, pid, os.pidfd_open(pid)))
         except OSError as error:
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
-            return
-        try:
-            self._send(Forked(key, pid), pidfd)
-        finally:
-            os.close(pidfd)
 
     def _live_as_child(self, channel: int, steps: tuple[Step, ...], rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable, Sequence
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from ..tasks.entrypoint_data import data_arguments
@@ -24,6 +24,8 @@ __all__ = ["EntrypointTask", "call_entrypoint", "call_function", "has_seen_stop"
 
 _have_seen_stop: Final[set[str]] = set()
 """Ids of tasks; here, as a task that is not stopped must not pay for a place of its own."""
+
+_GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 
 class Inside(Protocol):
@@ -272,7 +274,7 @@ def call_entrypoint(function: Callable[..., Any], task: EntrypointTask, data: st
 
 
 def _returned(outcome: Any, what: str) -> Any:
-    if inspect.isgenerator(outcome) or inspect.isasyncgen(outcome):
+    if isinstance(outcome, _GENERATORS):
         raise TypeError(
             f"{what} returned a generator, and a task has one result. Return a list of what it yields; what it is to "
             "say meanwhile, it can print."

@@ -28,6 +28,7 @@ def modules_of(team: Team) -> list[str]:
     modules = [
         "subactors.runtime.child.speech:install",
         "subactors.runtime.child.current:install",
+        "subactors.runtime.child.actor",
         "subactors.runtime.child.work",
         "subactors.runtime.child.rehearsal",
         "subactors.runtime.tasks.calls",  # any host may submit functions

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
 import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -276,8 +276,9 @@ class TaskWork:
         if spec.entrypoint is None or spec.workdir != "shared":
             shared = self._shared = Path(spec.working_directory or Path.cwd())
         enter(spec.workdir, spec.working_directory, spec.own_folder, spec.id, spec.former_folder)
-        if spec.entrypoint is not None and spec.keys and self._setup().agent.keys:  # mostly there are none
-            os.environ.update(spec.keys)  # after `enter`, which may run git
+        if spec.entrypoint is not None and spec.shows_keys:
+            for name, value in spec.keys.items():  # after `enter`, which may run git
+                os.environ[name] = value
         if spec.traceparent:
             from .traced import trace_work  # noqa: PLC0415 - for hosts that make spans
 
@@ -297,7 +298,7 @@ class TaskWork:
             else:
                 function = function_of(spec.entrypoint, what=_code_of(spec))
                 outcome = call_entrypoint(function, self._task(), spec.data)
-            return self._loop.run(outcome) if inspect.iscoroutine(outcome) else outcome
+            return self._loop.run(outcome) if isinstance(outcome, CoroutineType) else outcome
         finally:
             self.at_work = False
             set_current(None)

@@ -78,8 +78,8 @@ _LOG_BYTES: Final = 4_000_000
 _COMMIT_BYTES: Final = 16_384
 """About what a commit adds to that log beyond its own size: a page for each table and index."""
 
-_MEASURED: Final = (str, bytes)
-"""Of these the length counts. A tuple, as `str | bytes` would be made anew for each value."""
+_MEASURED: Final = frozenset({str, bytes})
+"""Of these the length counts."""
 
 
 class _Write(NamedTuple):
@@ -103,7 +103,7 @@ class _Write(NamedTuple):
         size = 100
         for _, parameters in statements:
             for value in parameters:
-                size += len(value) if isinstance(value, _MEASURED) else 8
+                size += len(value) if type(value) in _MEASURED else 8
         return cls(statements, committed, size)
 
 
@@ -212,7 +212,7 @@ class Journal:
                 fork_lock.release()
                 if time.monotonic() - began > _SLOW:
                     self._slow_until = time.monotonic() + _SLOW_FOR
-            self._logged += _COMMIT_BYTES + sum(write.size for write in self._waiting)
+            self._logged += _COMMIT_BYTES + sum([write.size for write in self._waiting])
             self._waiting.clear()
             self._tell()
             return True
@@ -226,7 +226,7 @@ class Journal:
         if self._logged > _LOG_BYTES:
             return False  # a checkpoint is due
         writes = [*self._waiting, *self._queue]
-        return not any(write.is_query for write in writes) and sum(write.size for write in writes) < _AT_ONCE_BYTES
+        return not any(write.is_query for write in writes) and sum([write.size for write in writes]) < _AT_ONCE_BYTES
 
     def _tell(self) -> None:
         """Call back whoever has written what was taken."""

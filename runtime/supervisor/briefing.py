@@ -136,7 +136,9 @@ class Briefings:
         if task.body.placement is not None:
             variables = self._keys.addresses_of(agent, environment())
             task.spec = msgspec.structs.replace(task.spec, variables=variables)
-        spec = msgspec.structs.replace(task.spec, keys=keys, letters=letters) if keys or letters else task.spec
+        spec = task.spec
+        if keys or letters:
+            spec = msgspec.structs.replace(spec, keys=keys, shows_keys=agent.keys, letters=letters)
         return ChildSpec(
             TaskActor,
             (spec,),

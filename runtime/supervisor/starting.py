@@ -5,12 +5,14 @@ Used in the supervisor's thread only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ...actors import ReplyAddress
 from ..errors import RunError
 from ..runs.journal import Journal
 from ..tasks.events import TaskQueued, TaskStarted
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from ..runs.claims import Claim
 
 __all__ = ["Starter"]
+
+_GIVE_WAY: Final = 1e-6
+"""Seconds for which the interpreter is left to whoever was answered. The kernel makes some 55 µs of it, in which one
+wakes up; a mere `sched_yield` is over before that."""
 
 
 class Starter:
@@ -151,8 +157,9 @@ class Starter:
         if not admission.has_slot and (following := self._take_next()) is not task:
             self._course.accepted(task, request, caller)
             try:
-                self._accept(task, request, reply_to)
-                self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
+                with self._hub.lock:  # whoever hears of it and opens a stream finds this told
+                    self._accept(task, request, reply_to)
+                    self._hub.tell(lambda: TaskQueued(self._answers.view(task, output=False)))
             finally:
                 self._fill(following)
             self._answers.budgets.look_again()  # some may wait for whoever waits for this one now
@@ -163,6 +170,9 @@ class Starter:
         self._course.accepted(task, request, caller)
         # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
         self._accept(task, request, reply_to)
+        if not isinstance(reply_to, ReplyAddress):  # that of a task, which is in another process
+            # It is about to wake up, and would wait for the interpreter until the task is started.
+            time.sleep(_GIVE_WAY)
         self._start(task)
 
     def _near(self, task_id: str | None, caller: Caller) -> Body | None:

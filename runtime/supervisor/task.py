@@ -250,7 +250,7 @@ class Task:
         """Return about how many bytes are kept of what it was given and has answered."""
         spec = self.spec
         given = (self.text, self.result, spec.expected_output, spec.data, spec.call, spec.output_schema)
-        return sum(map(_size, (*given, *spec.conversation)))
+        return sum([sys.getsizeof(kept) for kept in (*given, *spec.conversation) if kept])
 
     def stop_request(self, grace: float) -> StopRequest | None:
         """Return the stop that is under way; None if there is none.
@@ -357,7 +357,3 @@ class Task:
         if self.status != "running" or silent <= self.setup.settings.stall_after or only_waits(self):
             return 0.0
         return silent
-
-
-def _size(kept: str | bytes | None) -> int:
-    return sys.getsizeof(kept) if kept else 0

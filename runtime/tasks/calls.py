@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from ...actors import encode_by_name, encode_by_value
@@ -95,7 +96,9 @@ def encode_call(
         Exception: something in it cannot be pickled.
     """
     call = (function, tuple(args), dict(kwargs))
-    payload = encode_by_name(call)
+    # A closure or a lambda of a function has no name by which it could go, which pickle finds out by raising.
+    is_local = type(function) is FunctionType and "<locals>" in function.__qualname__
+    payload = None if is_local else encode_by_name(call)
     if payload is not None:
         return pickle.dumps((module, {}, payload)), False
     if not by_value:

@@ -59,6 +59,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         is_root: whether a person gave the task, and not another agent: then it is the user's message.
         keys: variables that this attempt needs and no process inherits; see `team/key_variables`. They are in no
             representation, and whoever keeps the task keeps it without them.
+        shows_keys: whether a function finds them in its environment; the agent's `keys`.
         variables: what else its agent names of the host's environment; for a machine that has another.
         data: what to work on, as JSON text; None if there is nothing.
         call: a pickled function with its arguments, which is the whole task; else empty.
@@ -84,6 +85,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     conversation: tuple[str, ...] = ()
     is_root: bool = False
     keys: dict[str, str] = {}
+    shows_keys: bool = True
     variables: dict[str, str] = {}
     data: str | None = None
     call: bytes = b""

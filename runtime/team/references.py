@@ -7,7 +7,6 @@ form must never import anything: a team file is checked without running code of 
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.machinery
 import keyword
 import sys
@@ -67,7 +66,9 @@ def resolve(target: str, *, what: str) -> Callable[..., Any]:
 
 def _import(module_name: str, target: str, what: str) -> Any:
     try:
-        return importlib.import_module(module_name)
+        # Not `import_module`: where the module is there already, as in most processes, this runs no Python.
+        __import__(module_name)
+        return sys.modules[module_name]
     except ModuleNotFoundError as error:
         # The missing module is the target's own or a package above it; any other is one that the target's code imports.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):

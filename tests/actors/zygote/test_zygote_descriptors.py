@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import rehearsing_actors
 from actor_classes import Echo, Worker
 from first_forms import first_always
-from process_listeners import Started
+from process_listeners import Listener, Started
 from processes_and_waits import children_of, descriptors, wait_until, wait_until_at_rest
 from subactors.actors import ProcessActor, ProcessSystem
 
@@ -44,6 +45,22 @@ def test_an_actor_has_its_channel_alone_whatever_its_zygote_has_closed_or_opened
         assert own[3].startswith("socket:")
         started.reference.stop()
         assert started.wait_for_end().normal
+
+
+def test_actors_that_are_forked_behind_each_other_have_each_its_own_channel_alone(own_system: ProcessSystem) -> None:
+    zygote = Started(own_system, Worker).proxy.parent_pid().get(timeout=PATIENCE)
+    wait_until_at_rest(zygote)
+    before = descriptors(zygote).keys()
+    os.kill(zygote, signal.SIGSTOP)
+    processes = [own_system.spawn(Worker, listener=Listener()) for _ in range(6)]
+    os.kill(zygote, signal.SIGCONT)
+    workers = [process.ready.result(PATIENCE).proxy() for process in processes]
+    assert [worker.pid().get(timeout=PATIENCE) for worker in workers] == [process.pid for process in processes]
+    own = [worker.descriptors().get(timeout=PATIENCE) for worker in workers]
+    assert all(each.keys() == {0, 1, 2, 3} for each in own)
+    assert len({each[3] for each in own}) == len(own)
+    wait_until_at_rest(zygote)
+    assert descriptors(zygote).keys() == before
 
 
 def test_where_the_kernel_closes_no_ranges_the_open_ones_are_looked_for() -> None:
