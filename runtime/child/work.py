@@ -79,6 +79,8 @@ class TaskWork:
     def run(self) -> Finished:
         """Work to the end and return the last report; raises what the loop or the entrypoint raised."""
         speech.begin(self._supervisor.emit)
+        if self._spec.variables:
+            os.environ.update(self._spec.variables)
         limit = ""
         try:
             result = self._work()
@@ -270,8 +272,6 @@ class TaskWork:
 
     def _work(self) -> Any:
         spec = self._spec
-        if spec.variables:
-            os.environ.update(spec.variables)
         shared = None
         if spec.entrypoint is None or spec.workdir != "shared":
             shared = self._shared = Path(spec.working_directory or Path.cwd())
