@@ -142,8 +142,8 @@ class Starter:
                 reply_to.set(self._answers.accepted(earlier))
                 return
         admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
-        near = self._near(request.options.near, caller)
-        task = self._briefings.task(request, caller, parent, admission.chain, continued and continued[0], near=near)
+        past, near = continued and continued[0], self._near(request.options.near, caller)
+        task = self._briefings.task(request, caller, parent, admission.chain, past, near=near)
         if continued is not None:
             task.claim = continued[1]
             task.claim.name(task.id)
@@ -170,9 +170,7 @@ class Starter:
         self._course.accepted(task, request, caller)
         # Whoever asked hears of the task first: what its process needs is made while the caller goes on.
         self._accept(task, request, reply_to)
-        if not isinstance(reply_to, ReplyAddress):  # that of a task, which is in another process
-            # It is about to wake up, and would wait for the interpreter until the task is started.
-            time.sleep(_GIVE_WAY)
+        _give_way(reply_to)
         self._start(task)
 
     def _near(self, task_id: str | None, caller: Caller) -> Body | None:
@@ -233,6 +231,13 @@ class Starter:
             self._failed(task, f"It could not be started: {error}")
             return
         self._limits.begin(task)
+
+
+def _give_way(reply_to: ReplyTo) -> None:
+    """Let whoever was answered have the interpreter."""
+    if not isinstance(reply_to, ReplyAddress):  # that of a task, which is in another process
+        # It is about to wake up, and would wait for the interpreter until the task is started.
+        time.sleep(_GIVE_WAY)
 
 
 def _check_same_work(earlier: Task, request: RunTask) -> None:
