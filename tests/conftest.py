@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lent_zygotes import FOR_MCP, FOR_MODELS, FOR_TASKS, lent
 from process_listeners import Started
 from processes_and_waits import Holdings, Process
 from ray_clusters import RayCluster, needs_ray, ray_cluster
@@ -54,7 +55,7 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Bring them into the order that is every worker's, before fixtures that they share bring them closer together.
 
-    Of slow tests only a share is left, if the environment names one: `2/4` is the second quarter.
+    Of slow tests only a share is left, if the environment names one: `2/2` is the second half.
     """
     items.sort(key=lambda item: item.path)
     number, _, of = os.environ.get("SUBACTORS_SLOW_SHARE", "1/1").partition("/")
@@ -165,6 +166,27 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         return
     with ssh_place(tmp_path_factory.mktemp("ssh")) as lab:
         yield {"places": (lab,), "place": lab.name}
+
+
+@pytest.fixture(scope="module")
+def zygote_for_tasks() -> Iterator[None]:
+    """Runtimes share a zygote, and need not start their own; see `lent_zygotes`."""
+    with lent(FOR_TASKS):
+        yield
+
+
+@pytest.fixture(scope="module")
+def zygote_for_models() -> Iterator[None]:
+    """The same, with what asks a model over HTTP."""
+    with lent(FOR_MODELS):
+        yield
+
+
+@pytest.fixture(scope="module")
+def zygote_for_mcp() -> Iterator[None]:
+    """The same, with what asks an MCP server."""
+    with lent(FOR_MCP):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -26,19 +26,23 @@ def run_in_root(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("benchmarks") / "results.json"
-    chosen = [word for name in ["start", "stream"] for word in ("--only", name)]
-    peers = "floor,subactors,forkserver,asyncio"
+def measured(path: Path, peers: str, *scenarios: str) -> dict[str, Any]:
+    """Return what the smallest run of some scenarios measures of some contenders."""
+    chosen = [word for name in scenarios for word in ("--only", name)]
     done = run_in_root("-m", "benchmarks", "--smoke", "--peers", peers, *chosen, "--json", str(path))
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return measured(tmp_path_factory.mktemp("benchmarks") / "results.json", "subactors,asyncio", "start", "stream")
+
+
 @pytest.mark.slow
-def test_each_contender_is_measured(results: dict[str, Any]) -> None:
+def test_each_contender_is_measured(tmp_path: Path) -> None:
+    results = measured(tmp_path / "results.json", "floor,subactors,forkserver,asyncio", "start")
     starts = {each["contender"] for each in results["measurements"] if each["metric"] == "start"}
 
     assert starts == {"floor", "subactors", "forkserver", "asyncio"}
@@ -143,11 +147,8 @@ MANY_TASKS: dict[str, set[str]] = {
 @pytest.fixture(scope="module")
 def many_tasks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What one run of the scenarios has measured."""
-    path = tmp_path_factory.mktemp("many") / "results.json"
-    chosen = [word for name in MANY_TASKS for word in ("--only", name)]
-    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "subactors", *chosen, "--json", str(path))
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(path.read_text())["measurements"]
+    results = measured(tmp_path_factory.mktemp("many") / "results.json", "subactors", *MANY_TASKS)
+    found: list[dict[str, Any]] = results["measurements"]
     return found
 
 
@@ -216,7 +217,7 @@ def test_the_help_names_each_scenario() -> None:
 
 
 def test_a_run_of_one_scenario_prints_its_own_targets_alone() -> None:
-    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "floor,subactors", "--only", "stop")
+    done = run_in_root("-m", "benchmarks", "--smoke", "--peers", "subactors", "--only", "stop")
 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,8 +162,8 @@ def _modern(
 
 
 @contextlib.contextmanager
-def http_server(folder: Path, *options: str, settings: str = "") -> Iterator[Server]:
-    """Run a server over HTTP at a free port; a signal ends it, and it has nothing to say."""
+def http_server(folder: Path, *options: str, settings: str = "", says: str = "") -> Iterator[Server]:
+    """Run a server over HTTP at a free port; a signal ends it, and it has nothing to say, or what fits a pattern."""
     folder.mkdir(exist_ok=True)
     line = command(folder, "--http", "--port", "0", *options, settings=settings)
     said = folder / "stderr"
@@ -176,7 +177,7 @@ def http_server(folder: Path, *options: str, settings: str = "") -> Iterator[Ser
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait() == 128 + signal.SIGTERM
-            assert said.read_text() == "", said.read_text()
+            assert re.fullmatch(says, said.read_text()), said.read_text()
 
 
 def asks(question: str) -> str:

@@ -11,6 +11,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Runtime, TaskCalledTool, TaskGotToolAnswer
 from teams import run_and_wait, speaking
 
+pytestmark = pytest.mark.usefixtures("zygote_for_mcp")
+
 SHELL: dict[str, Any] = {"type": "shell"}
 
 

@@ -18,6 +18,8 @@ from subactors.runtime import RunError, Runtime, RuntimeClosedError
 from subactors.runtime.control.other_hosts import tasks_of
 from teams import PATIENCE, plan, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 def test_a_task_that_runs_in_another_host_is_not_continued(tmp_path: Path) -> None:
     with (

@@ -14,7 +14,7 @@ from subactors.runtime import Runtime, StateError, TeamFileError
 from subactors.runtime.tasks.result import check_result, decode_result_file
 from teams import PATIENCE, call, model, run_and_wait
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 AGENTS = {
     name: {"entrypoint": f"returning_entrypoints:{name}"}

@@ -29,6 +29,8 @@ from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.runs.upkeep import recover
 from teams import PATIENCE, plan, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 def test_after_a_kill_of_the_host_in_a_call_a_task_goes_on_and_does_nothing_again(tmp_path: Path) -> None:
     first = [["shell", {"cmd": f"echo once >> '{tmp_path / 'done'}'"}]]

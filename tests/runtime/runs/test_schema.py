@@ -31,7 +31,10 @@ def _speaks_sql(nodes: Iterable[ast.AST]) -> bool:
 def test_no_other_module_has_sql() -> None:
     tops = [Path(str(package.__file__)).parent for package in (subactors.actors, subactors.runtime)]
     with_sql = {
-        path.relative_to(top.parent).as_posix() for top in tops for path, nodes in parsed(top) if _speaks_sql(nodes)
+        path.relative_to(top.parent).as_posix()
+        for top in tops
+        for path, nodes in parsed(top, words=SQL.pattern)
+        if _speaks_sql(nodes)
     }
 
     assert with_sql - WITH_TABLES_OF_THEIR_OWN == {

@@ -18,7 +18,7 @@ from subactors.runtime import RequirementError, Runtime, TaskView
 from subactors.runtime.runs.worktrees import sweep
 from teams import entrypoint, model, plan, run_and_wait, wait_until_running
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 
 @pytest.fixture

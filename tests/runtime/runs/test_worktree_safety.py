@@ -20,6 +20,8 @@ from subactors.runtime.runs.worktree_keeper import WorktreeKeeper
 from subactors.runtime.runs.worktrees import sweep, tidy
 from teams import model, plan, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

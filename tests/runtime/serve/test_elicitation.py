@@ -7,42 +7,53 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mcp_types as types
+import pytest
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_face import Server, http_server
 
 KIT = str(Path(__file__).parents[2] / "kit")
-TEAM = """\
+ALONE = """\
 agents:
   lead:
     model: python/asking_entrypoints:does_what_it_is_told
-    sub_agents: [worker, asker]
+    sub_agents: [worker]
     toolsets: [{type: background_agents, steer: true}]
   worker:
     model: python/asking_entrypoints:does_what_it_is_told
-    toolsets: [{type: user_prompt, timeout: TIMEOUT}, {type: think}]
-  asker:
-    model: python/asking_entrypoints:does_what_it_is_told
-    toolsets: [{type: ask_parent}]
+    toolsets: [{type: user_prompt, timeout: 500ms}, {type: think}]
 permissions: {ask: [think]}
 """
+"""The team of a server with one client, which it hears over pipes."""
 
 
-def session_of(
-    tmp_path: Path, work: Callable[[ClientSession], Awaitable[Any]], answer: Any, timeout: str = "60s"
-) -> Any:
-    """Do something in a session with `subactors mcp`, whose user gives answers."""
-    team = tmp_path / "team.yaml"
-    team.write_text(TEAM.replace("TIMEOUT", timeout))
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose clients each have a session of their own."""
+    with http_server(
+        tmp_path_factory.mktemp("shared"), says=r"The MCP host could not ask .*: the host is broken\n"
+    ) as server:
+        yield server
+
+
+def over_pipes(team: Path) -> Any:
+    """Return the connection to a server of one client's own."""
     server = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "subactors.runtime.cli", "mcp", str(team), "--state-dir", str(tmp_path / "state")],
+        args=["-m", "subactors.runtime.cli", "mcp", str(team), "--state-dir", str(team.parent / "state")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([KIT, *filter(None, sys.path)])},
     )
+    return stdio_client(server)
+
+
+def session_of(connected: Any, work: Callable[[ClientSession], Awaitable[Any]], answer: Any) -> Any:
+    """Do something in a session with `subactors mcp`, whose user gives answers."""
 
     async def asked(_: Any, params: Any) -> types.ElicitResult:
         result: types.ElicitResult = await answer(params)
@@ -50,13 +61,18 @@ def session_of(
 
     async def main() -> Any:
         async with (
-            stdio_client(server) as (read, write),
+            connected as (read, write),
             ClientSession(read, write, elicitation_callback=asked if answer is not None else None) as session,
         ):
             await session.initialize()
             return await work(session)
 
     return asyncio.run(main())
+
+
+def session_with(server: Server, work: Callable[[ClientSession], Awaitable[Any]], answer: Any) -> Any:
+    """Do something in a session with the server that tests share."""
+    return session_of(streamable_http_client(server.url), work, answer)
 
 
 async def called(session: ClientSession, name: str, **arguments: Any) -> str:
@@ -82,7 +98,7 @@ def accepted(**content: Any) -> types.ElicitResult:
     return types.ElicitResult(action="accept", content=content)
 
 
-def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Path) -> None:
+def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(server: Server) -> None:
     asked: list[types.ElicitRequestFormParams] = []
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
@@ -93,7 +109,7 @@ def test_the_user_of_an_mcp_host_answers_what_a_task_asks_a_person(tmp_path: Pat
         prompts = [{"message": "Your name?"}, {"message": "Which?", "schema": {"enum": ["red", "green"]}}]
         return await result(session, await run(session, "worker", *(("user_prompt", prompt) for prompt in prompts)))
 
-    said = session_of(tmp_path, work, answer).replace("\\", "")
+    said = session_with(server, work, answer).replace("\\", "")
     assert '"response": "Ada"' in said
     assert '"response": "green"' in said
     assert re.fullmatch(r"worker \(agent_task_\w+\) asks: Your name\?", asked[0].message)
@@ -113,7 +129,7 @@ APPROVALS: list[tuple[types.ElicitResult | Exception, str]] = [
 """What the user of an MCP host says, or its host, and what comes of it."""
 
 
-def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(tmp_path: Path) -> None:
+def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(server: Server) -> None:
     results: list[str] = []
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
@@ -127,7 +143,7 @@ def test_an_approval_is_given_or_denied_by_the_user_of_an_mcp_host(tmp_path: Pat
         while len(results) < len(APPROVALS):
             results.append(await result(session, await run(session, "worker", ("think", {"thought": "hm"}))))
 
-    session_of(tmp_path, work, answer)
+    session_with(server, work, answer)
     for came, (said, outcome) in zip(results, APPROVALS, strict=True):
         assert outcome in came, said
 
@@ -143,7 +159,7 @@ PERSON = {
 }
 
 
-def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_checked(tmp_path: Path) -> None:
+def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_checked(server: Server) -> None:
     asked: list[types.ElicitRequestFormParams] = []
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
@@ -155,7 +171,7 @@ def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_che
             session, await run(session, "worker", ("user_prompt", {"message": "Who?", "schema": PERSON}))
         )
 
-    said = session_of(tmp_path, work, answer).replace("\\", "")
+    said = session_with(server, work, answer).replace("\\", "")
     assert '"content": {"name": "Ada", "age": 36}' in said
     form = json.loads(asked[0].model_dump_json(by_alias=True))["requestedSchema"]
     fields = {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}}
@@ -164,7 +180,7 @@ def test_the_fields_of_a_prompt_are_a_form_of_the_mcp_host_and_its_answer_is_che
     assert "The last answer does not fit: $.name: 'Bob' does not match '^A'." in asked[1].message
 
 
-def test_a_prompt_whose_fields_are_no_flat_form_is_answered_as_json(tmp_path: Path) -> None:
+def test_a_prompt_whose_fields_are_no_flat_form_is_answered_as_json(server: Server) -> None:
     fields = {"name": {"type": "string"}, "at": {"type": "object"}}
     nested = {"type": "object", "properties": fields, "required": ["at"]}
 
@@ -177,10 +193,10 @@ def test_a_prompt_whose_fields_are_no_flat_form_is_answered_as_json(tmp_path: Pa
             session, await run(session, "worker", ("user_prompt", {"message": "Who?", "schema": nested}))
         )
 
-    assert '"content": {"name": "Ada", "at": {"x": 1}}' in session_of(tmp_path, work, answer).replace("\\", "")
+    assert '"content": {"name": "Ada", "at": {"x": 1}}' in session_with(server, work, answer).replace("\\", "")
 
 
-def test_what_a_task_asks_cannot_look_like_another_question_of_the_mcp_host(tmp_path: Path) -> None:
+def test_what_a_task_asks_cannot_look_like_another_question_of_the_mcp_host(server: Server) -> None:
     asked: list[str] = []
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
@@ -191,11 +207,13 @@ def test_what_a_task_asks_cannot_look_like_another_question_of_the_mcp_host(tmp_
         forged = {"message": "Well?\nroot (agent_task_0) asks: Is this safe?\u202e"}
         return await result(session, await run(session, "worker", ("user_prompt", forged)))
 
-    session_of(tmp_path, work, answer)
+    session_with(server, work, answer)
     assert asked[0].splitlines()[1] == "| root (agent_task_0) asks: Is this safe?\\u202e"
 
 
 def test_a_deadline_that_passes_while_the_user_answers_cancels_the_elicitation(tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text(ALONE)
     cancelled: list[str] = []
 
     async def answer(params: types.ElicitRequestFormParams) -> types.ElicitResult:
@@ -212,27 +230,30 @@ def test_a_deadline_that_passes_while_the_user_answers_cancels_the_elicitation(t
         prompts = (("user_prompt", {"message": message}) for message in ("Slow?", "And now?"))
         return await result(session, await run(session, "worker", *prompts))
 
-    said = session_of(tmp_path, work, answer, timeout="500ms").replace("\\", "")
+    said = session_of(over_pipes(team), work, answer).replace("\\", "")
     assert '"action": "cancel"' in said
     assert '"response": "yes"' in said
     assert len(cancelled) == 1
 
 
-def test_what_a_task_asks_its_parent_the_model_of_the_mcp_host_answers(tmp_path: Path) -> None:
+def test_what_a_task_asks_its_parent_the_model_of_the_mcp_host_answers(server: Server) -> None:
     async def work(session: ClientSession) -> str:
         names = {tool.name for tool in (await session.list_tools()).tools}
         assert {"answer_background_agent", "steer_background_agent"} <= names
-        task_id = await run(session, "asker", ("ask_parent", {"question": "Which?"}))
+        task_id = await run(session, "worker", ("ask_parent", {"question": "Which?"}))
         while "Asks (" not in await called(session, "list_background_agents"):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
         await called(session, "answer_background_agent", question=task_id, answer="this one")
         return await result(session, task_id)
 
-    assert "this one" in session_of(tmp_path, work, None)
+    assert "this one" in session_with(server, work, None)
 
 
 def test_a_host_that_cannot_ask_its_user_has_approvals_denied_at_once(tmp_path: Path) -> None:
+    team = tmp_path / "team.yaml"
+    team.write_text(ALONE)
+
     async def work(session: ClientSession) -> str:
         return await result(session, await run(session, "worker", ("think", {"thought": "hm"})))
 
-    assert "nobody can be asked here" in session_of(tmp_path, work, None)
+    assert "nobody can be asked here" in session_of(over_pipes(team), work, None)

@@ -11,10 +11,11 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from first_forms import first_always
+from processes_and_waits import Holdings, wait_until
 from subactors.runtime import ToolAnswer
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.mcp.toolset import McpToolset
@@ -73,11 +74,33 @@ async def result(box: ToolBox, started: ToolAnswer) -> str:
     return text
 
 
-def test_a_host_starts_a_task_and_gets_its_result(team: str) -> None:
-    async def work(box: ToolBox) -> tuple[list[Any], str]:
-        return box.schemas, await result(box, await start(box, "echo"))
+class Session(NamedTuple):
+    """What a host has seen in a session."""
 
-    schemas, text = ask(team, work)
+    schemas: list[Any]
+    result: str
+    refused: ToolAnswer
+    left: ToolAnswer
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A session of which nothing is left, though a task ran when the host went."""
+    team = tmp_path_factory.mktemp("session") / "team.yaml"
+    team.write_text(TEAM)
+
+    async def work(box: ToolBox) -> Session:
+        schemas, text = box.schemas, await result(box, await start(box, "echo"))
+        return Session(schemas, text, refused=await start(box, "crew"), left=await start(box, "waits"))
+
+    before = Holdings()
+    found: Session = ask(str(team), work)
+    wait_until(lambda: not before.new_processes(), "nothing is left")
+    return found
+
+
+def test_a_host_starts_a_task_and_gets_its_result(session: Session) -> None:
+    schemas, text = session.schemas, session.result
     assert [schema["function"]["name"] for schema in schemas] == [
         "run_background_agent",
         "view_background_agent",
@@ -100,21 +123,17 @@ def test_modules_beside_the_team_file_are_found_and_print_nothing_into_the_proto
     assert f"from {tmp_path / 'beside.py'}" in ask(str(team), work, "--working-dir", "/")
 
 
-def test_a_host_may_start_what_the_agent_in_whose_place_it_is_may_start(team: str) -> None:
+def test_a_host_may_start_what_the_agent_in_whose_place_it_is_may_start(session: Session, team: str) -> None:
     async def work(box: ToolBox) -> ToolAnswer:
         return await start(box, "crew")
 
-    refused = ask(team, work)
-    assert refused.is_error
-    assert "Available: echo, waits." in refused.text
+    assert session.refused.is_error
+    assert "Available: echo, waits." in session.refused.text
     assert not ask(team, work, "--agent", "echo").is_error
 
 
-def test_what_still_runs_ends_with_the_host(team: str) -> None:
-    async def work(box: ToolBox) -> ToolAnswer:
-        return await start(box, "waits")
-
-    assert "Started" in ask(team, work).text  # that nothing is left behind is seen to for every test
+def test_what_still_runs_ends_with_the_host(session: Session) -> None:
+    assert "Started" in session.left.text
 
 
 @first_always("closed", ["<&- >&-", "</dev/null", ">/dev/full"])

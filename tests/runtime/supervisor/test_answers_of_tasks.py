@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from model_server import Chunks, ModelServer, Raw, Reply, Request, Text
 from subactors.runtime import Runtime, TaskView
 from teams import run_and_wait
+
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
 
 
 def run(server: ModelServer) -> TaskView:

@@ -12,6 +12,8 @@ from subactors.runtime import BudgetError, Limits, Runtime
 from subactors.runtime.tasks.wording import usage_text
 from teams import model, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 PRICES: dict[str, dict[str, float] | None] = {
     "whole": {"input": 1, "output": 2},
     "free": {"input": 0, "output": 0},

@@ -17,6 +17,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Limits, Runtime, TaskView
 from teams import PATIENCE, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 
 def thinking() -> Callable[[Request], Reply]:
     """A model that thinks as long as it can, and says what it has when it has no tools any more."""
@@ -249,7 +251,7 @@ def test_while_an_answer_is_kept_back_time_is_left_for_a_last_turn_that_knows_th
     assert (view.status, view.result) == ("failed", "What there is.")
     assert "and the rest is for its last turn" in view.reason
     assert not last.tools
-    told = str(last.messages[-1]["content"])
+    told = "\n".join(str(message.get("content")) for message in last.messages)
     assert "(quick): completed after" in told
     assert "from quick" in told
     assert "You have no tools any more. Hand back what there is" in told

@@ -14,6 +14,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Budget, OrchestratorTools, Runtime, TaskBudget
 from teams import call
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 TOOLS: dict[str, Any] = {"toolsets": [{"type": "background_agents", "limits": True, "fan_out": True}]}
 
 

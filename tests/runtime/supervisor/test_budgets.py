@@ -12,6 +12,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Limits, Runtime, TaskView
 from teams import PATIENCE, call, model, plan, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 def team(**limits: Any) -> dict[str, Any]:
     """Make a team of a lead with workers that have workers; limits are those of the lead's tasks."""

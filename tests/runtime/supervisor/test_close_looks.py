@@ -21,7 +21,7 @@ from subactors.runtime.tasks.views import ProcessSeen, Silence, ToolInUse
 from subactors.runtime.tasks.wording import describe_view
 from teams import call, run_and_wait
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 PATIENCE = 30.0
 

@@ -16,6 +16,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Limits, Runtime
 from teams import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 TOOLS: dict[str, Any] = {"toolsets": [{"type": "background_agents", "limits": True, "fan_out": True}]}
 
 

@@ -20,6 +20,8 @@ from subactors.runtime.supervisor.rate_keeper import RateKeeper
 from subactors.runtime.tasks.messages import AwaitRate
 from teams import entrypoint, run_and_wait, speaking
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 PATIENCE = 60.0
 
 

@@ -13,6 +13,8 @@ from subactors.runtime import CapacityError, Runtime, TaskEnded, TaskQueued, Tas
 from subactors.runtime.runs.reader import JournalReader
 from teams import call, entrypoint, entrypoint_team, task_ids
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 PATIENCE = 60.0
 
 

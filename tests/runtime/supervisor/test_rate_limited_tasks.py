@@ -7,11 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from first_forms import first_always
 from model_server import Calls, ModelServer, Reply, Request, Status, Text
 from processes_and_waits import wait_until
 from subactors.runtime import Runtime
 from subactors.runtime.tasks.wording import describe_view
+
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
 
 LONG = Status(429, "slow down", {"retry-after": "300"})
 

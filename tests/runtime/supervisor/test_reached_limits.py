@@ -22,6 +22,8 @@ from subactors.runtime.supervisor.supervisor import TaskSupervisor
 from subactors.runtime.supervisor.task import Task
 from teams import PATIENCE, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 def permanent(entrypoint: str, **limits: Any) -> dict[str, Any]:
     """An agent that is a function, and started again after every end."""

@@ -15,6 +15,8 @@ from subactors.runtime.models.base import Usage
 from subactors.runtime.runs.reader import JournalReader
 from subactors.runtime.tasks.wording import describe_view
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 COST = {"input": 15_625, "output": 31_250}
 """Ten tokens in and five out cost 5/16: figures that add up without rounding."""
 

@@ -16,7 +16,7 @@ from subactors.runtime import Runtime, TaskEnded, TaskRestarting, TaskView
 from subactors.runtime.tasks.failure import LONGEST_REASON, LONGEST_TRACEBACK, describe_error, own_traceback
 from teams import PATIENCE, call, model, run_and_wait, speaking
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 FILE = failing_entrypoints.__file__
 FUNCTIONS = [

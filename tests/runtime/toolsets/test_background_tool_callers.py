@@ -12,6 +12,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import OrchestratorTools, Runtime, RuntimeClosedError, ToolAnswer, UnknownAgentError
 from teams import call, model, task_ids
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:

@@ -11,6 +11,8 @@ from subactors.runtime import OrchestratorTools, Runtime
 from team_mapping import problem, team
 from teams import call, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:

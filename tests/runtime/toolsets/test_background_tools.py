@@ -22,6 +22,8 @@ from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.build import build_toolsets
 from teams import call, model, plan, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 FIVE = [
     "run_background_agent",
     "list_background_agents",

@@ -11,6 +11,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import OrchestratorTools, Runtime
 from teams import call, entrypoint_team, model, plan, run_and_wait, speaking
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:

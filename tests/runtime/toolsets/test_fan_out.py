@@ -17,6 +17,8 @@ from subactors.runtime import OrchestratorTools, Runtime
 from subactors.runtime.tasks.watching import WatchTasks
 from teams import call, run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 COUNT: dict[str, Any] = {"type": "object", "properties": {"length": {"maximum": 3}}, "required": ["length"]}
 
 

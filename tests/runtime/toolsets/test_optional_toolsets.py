@@ -21,6 +21,8 @@ from subactors.runtime.toolsets.optional import OptionalToolset
 from teams import entrypoint, run_and_wait
 from warm_commands import run_command
 
+pytestmark = pytest.mark.usefixtures("zygote_for_mcp")
+
 SCRIPT = str(Path(__file__).parents[2] / "kit" / "mcp_server_stdio.py")
 SERVER = {"type": "mcp", "command": sys.executable, "args": [SCRIPT]}
 

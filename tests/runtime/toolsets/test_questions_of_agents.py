@@ -12,6 +12,8 @@ from processes_and_waits import wait_until
 from subactors.runtime import Question, Runtime, Task
 from teams import PATIENCE, call, model
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 MODEL = "python/asking_entrypoints:does_what_it_is_told"
 
 TEAM: dict[str, Any] = {

@@ -17,6 +17,8 @@ from processes_and_waits import put
 from subactors.runtime import AsyncRuntime, AsyncTask, Runtime, TaskFailed, TaskStopped
 from teams import PATIENCE
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 BACKENDS = ["asyncio", "trio"]
 
 

@@ -22,6 +22,8 @@ from subactors.runtime import (
 )
 from subactors.runtime.teamfile.load import team_from_mapping
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 PATIENCE = 30.0
 
 

@@ -15,6 +15,8 @@ from subactors.runtime.tasks.messages import TaskAccepted
 from subactors.runtime.tasks.views import TaskList
 from teams import PATIENCE, shared_runtime
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:

@@ -24,6 +24,8 @@ from subactors.runtime import (
 from teams import PATIENCE, shared_runtime
 from waiting_threads import in_threads
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime(place: dict[str, Any]) -> Iterator[Runtime]:

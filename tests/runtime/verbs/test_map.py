@@ -15,6 +15,8 @@ from processes_and_waits import put, wait_until
 from subactors.runtime import EmptyTaskError, RunError, Runtime, RuntimeClosedError, TaskCrashed, TaskFailed
 from teams import PATIENCE, shared_runtime
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:

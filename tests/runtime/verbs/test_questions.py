@@ -26,7 +26,7 @@ from subactors.runtime.cli.task_table import telling_line
 from subactors.runtime.tasks.wording import describe_view
 from teams import PATIENCE
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 FUNCTIONS = ["asks", "asks_much", "asks_async", "gives_up", "dies_while_it_asks"]
 

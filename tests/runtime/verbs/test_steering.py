@@ -17,7 +17,7 @@ from subactors.runtime.control.wire import Face
 from subactors.runtime.watching import details, steering
 from teams import PATIENCE, call
 
-pytestmark = pytest.mark.usefixtures("warm_commands")
+pytestmark = pytest.mark.usefixtures("warm_commands", "zygote_for_tasks")
 
 FUNCTIONS = [
     "hears",

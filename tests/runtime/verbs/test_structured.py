@@ -20,6 +20,8 @@ from first_forms import first_always
 from processes_and_waits import wait_until
 from subactors.runtime import AsyncRuntime, NotOfTypeError, Runtime, RuntimeClosedError, TaskFailed
 
+pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
+
 PATIENCE = 30.0
 
 AGENTS = [name for name in typed.__all__ if name[0].islower()]

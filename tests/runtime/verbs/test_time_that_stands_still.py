@@ -10,6 +10,8 @@ from priced_models import priced_team
 from subactors.runtime import Limits, Runtime, TaskView
 from teams import run_and_wait
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 LIMIT = "The limit wall_clock of "
 
 

@@ -18,6 +18,8 @@ from subactors.runtime.teamfile.load import team_from_mapping
 from subactors.runtime.toolsets.base import ToolBox
 from subactors.runtime.toolsets.python.toolset import PythonToolset
 
+pytestmark = pytest.mark.usefixtures("zygote_for_models")
+
 
 def tools(*names: Any, **more: Any) -> dict[str, Any]:
     functions = [f"python_tools:{name}" if isinstance(name, str) else name for name in names]
