@@ -47,13 +47,13 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import SubactorsError as SubactorsError
     from .errors import UnsupportedPlatformError as UnsupportedPlatformError
     from .host.beginning import environment as environment
+    from .host.connecting import Address as Address
     from .host.control_line import Pipes as Pipes
     from .host.exit import ProcessExit as ProcessExit
     from .host.io import READ as READ
     from .host.io import WRITE as WRITE
     from .host.io import IOThread as IOThread
     from .host.io import Timer as Timer
-    from .host.node_link import Address as Address
     from .host.node_link import NodeLink as NodeLink
     from .host.node_link import NodeListener as NodeListener
     from .host.process import ActorProcess as ActorProcess
@@ -96,10 +96,11 @@ else:
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
         "host.beginning": "environment",
+        "host.connecting": "Address",
         "host.control_line": "Pipes",
         "host.exit": "ProcessExit",
         "host.io": "READ WRITE IOThread Timer",
-        "host.node_link": "Address NodeLink NodeListener",
+        "host.node_link": "NodeLink NodeListener",
         "host.process": "ActorProcess ProcessListener",
         "host.remote": "Node RemoteProcess spawn_elsewhere",
         "host.system": "ProcessSystem",

@@ -9,16 +9,13 @@ All happens in the I/O thread, but where a method says otherwise. It never waits
 
 from __future__ import annotations
 
-import errno
 import hmac
 import itertools
 import os
-import platform
 import signal
 import socket
-import sys
+from collections import deque
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -52,6 +49,8 @@ from ..wire.node import (
     prove,
 )
 from ..wire.objects import encode_object
+from . import versions
+from .connecting import Address, begin_to_connect, connect
 from .control_line import ControlLine
 from .exit import ProcessExit
 from .io import IOThread
@@ -59,13 +58,13 @@ from .io import IOThread
 if TYPE_CHECKING:
     from .remote import RemoteProcess
 
-__all__ = ["Address", "NodeLink", "NodeListener", "own_versions"]
-
-Address = str | tuple[str, int]
-"""Where a node takes connections: the path of a Unix socket, or an internet address and a port."""
+__all__ = ["NodeLink", "NodeListener"]
 
 _AGAIN: Final = 0.01
 """Seconds until a connection that found no room is tried again."""
+
+_MOST_OPENED: Final = 32
+"""Processes that a node is asked for at a time: half of the connections that its door lets in unproven."""
 
 _NONCE: Final = 32
 """Bytes of the numbers that proofs are about."""
@@ -82,6 +81,9 @@ class NodeListener(Protocol):
 
     def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
         """A process has ended there, and left something, encoded; `done` is to be called when that is seen to."""
+
+    def node_has_room(self, node: NodeLink) -> None:
+        """A process there has ended."""
 
     def node_lost(self, node: NodeLink, why: str) -> None:
         """It is no more: a clause that says why. Called once, last."""
@@ -135,6 +137,8 @@ class NodeLink:
         self._nonce = os.urandom(_NONCE)
         self._their_nonce = b""
         self._fetched = itertools.count(1)
+        self._opened: set[int] = set()
+        self._to_open: deque[tuple[int, Callable[[], None]]] = deque()
         self._control = control
         self._line: ControlLine[FromNode] | None = None
 
@@ -156,7 +160,7 @@ class NodeLink:
             patience=PATIENCE,
             beat_every=BEAT_EVERY,
         )
-        self._line.send(Control(self._nonce, own_versions(), LEASE))
+        self._line.send(Control(self._nonce, versions.own_versions(), LEASE))
         self._line.begin()
 
     @property
@@ -190,10 +194,8 @@ class NodeLink:
         """
         key = next(self._fetched)
         proof = prove(self._token, b"file", self._their_nonce, key, name, start)
-        channel = socket.socket(_family(self.address))
+        channel = connect(self.address)
         try:
-            channel.settimeout(PATIENCE)
-            channel.connect(self.address)
             channel.sendall(encode_node(Fetch(key, proof, name, start)))
         except BaseException:
             channel.close()
@@ -244,9 +246,32 @@ class NodeLink:
 
         def connected(channel: socket.socket) -> None:
             if not process.settle(self, channel, opening, start):
-                self.processes.pop(process.key, None)
+                self.drop(process.key)
 
-        self._open(connected, process.on_start_failed)
+        def failed(what: str) -> None:
+            self.drop(process.key)
+            process.on_start_failed(what)
+
+        self._to_open.append((process.key, lambda: self._open(connected, failed)))
+        self._open_next()
+
+    def drop(self, key: int) -> None:
+        """A process has ended, or never will have been one. For the I/O thread."""
+        if self.processes.pop(key, None) is not None:
+            self._note_opened(key)
+            self._listener.node_has_room(self)
+
+    def _note_opened(self, key: int) -> None:
+        """The node has taken a process's connection, or never will: the next may come."""
+        self._opened.discard(key)
+        self._open_next()
+
+    def _open_next(self) -> None:
+        while self._to_open and len(self._opened) < _MOST_OPENED and not self.is_lost:
+            key, begin = self._to_open.popleft()
+            if key in self.processes:  # else it has ended meanwhile
+                self._opened.add(key)
+                begin()
 
     def leave(self) -> None:
         """Have it end everything, and then itself; it is lost to this host."""
@@ -264,25 +289,14 @@ class NodeLink:
 
     def _open(self, connected: Callable[[socket.socket], None], failed: Callable[[str], None] | None = None) -> None:
         """Begin to connect to the node, and hand over the connection, by which may be sent at once."""
-        family = _family(self.address)
         try:
-            channel = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:
-            self._fail(f"no connection to node {self.name} can be made: {error.strerror}", failed)
-            return
-        channel.setblocking(False)
-        if family != socket.AF_UNIX:
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
-        problem = channel.connect_ex(self.address)
-        if problem == errno.EAGAIN:
-            channel.close()
+            channel = begin_to_connect(self.address)
+        except BlockingIOError:
             self._io.call_later(_AGAIN, lambda: self._open(connected, failed))
-        elif problem in {0, errno.EINPROGRESS}:
-            connected(channel)
+        except OSError as error:
+            self._fail(f"node {self.name} cannot be connected to: {error.strerror or error}", failed)
         else:
-            channel.close()
-            self._fail(f"node {self.name} cannot be connected to: {os.strerror(problem)}", failed)
+            connected(channel)
 
     def _fail(self, what: str, failed: Callable[[str], None] | None) -> None:
         if failed is not None:
@@ -302,7 +316,7 @@ class NodeLink:
             case Forked(key, pid):
                 self._on_forked(key, pid)
             case ForkFailed(key, what):
-                if (process := self.processes.pop(key, None)) is not None:
+                if (process := self.processes.get(key)) is not None:
                     process.on_start_failed(what)
             case Ended():
                 self._on_ended(message)
@@ -312,6 +326,7 @@ class NodeLink:
                 pass  # which the line has noted
 
     def _on_forked(self, key: int, pid: int) -> None:
+        self._note_opened(key)
         if (process := self.processes.get(key)) is not None:
             process.on_forked_there(pid)
         else:  # nobody wants it any more
@@ -322,7 +337,7 @@ class NodeLink:
         if self._their_nonce or not hmac.compare_digest(expected, message.proof):
             raise ProtocolError("no proof that it is the agent that was started")
         self.versions = message.versions
-        if problem := _difference(message.versions):
+        if problem := versions.difference(message.versions):
             self._lose(problem)
             return
         self._their_nonce = message.nonce
@@ -354,7 +369,7 @@ class NodeLink:
         )
 
         def home() -> None:
-            if self.processes.pop(message.key, None) is not None:
+            if message.key in self.processes:
                 process.on_ended_there(seen)
 
         self._listener.process_left(self, process, bytes(message.left), home)
@@ -369,31 +384,3 @@ class NodeLink:
         for process in processes:
             process.on_node_lost(f"node {self.name} was lost ({why})")
         self._listener.node_lost(self, why)
-
-
-def own_versions() -> Versions:
-    """Return what a node's agent must have the same of."""
-    return Versions(version("subactors"), platform.python_version(), sys.implementation.name)
-
-
-def _difference(theirs: Versions) -> str:
-    """Return what a node has another version of, and what to do; empty if nothing."""
-    ours = own_versions()
-    if theirs.package != ours.package:
-        return f"it has subactors {theirs.package}, and this host {ours.package}: install the same there"
-    if theirs.implementation != ours.implementation or _minor(theirs.python) != _minor(ours.python):
-        return (
-            f"it has {theirs.implementation} {theirs.python}, and this host {ours.implementation} {ours.python}: "
-            f"choose a Python {_minor(ours.python)} there"
-        )
-    return ""
-
-
-def _minor(python: str) -> str:
-    return ".".join(python.split(".")[:2])
-
-
-def _family(address: Address) -> socket.AddressFamily:
-    if isinstance(address, str):
-        return socket.AF_UNIX
-    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET

@@ -51,6 +51,9 @@ class Node(Protocol):
     def give_tracker(self, key: int, wanted: TrackerWanted) -> None:
         """Have it give a process a resource tracker of `multiprocessing`."""
 
+    def drop(self, key: int) -> None:
+        """A process of it has ended. For the I/O thread."""
+
 
 class RemoteProcess(ActorProcess):
     """See the module, and `ActorProcess`.
@@ -183,6 +186,11 @@ class RemoteProcess(ActorProcess):
 
     def look_at_channel(self) -> None:
         """Nothing is to be seen from here: the process is on another machine."""
+
+    def _publish_end(self, seen: ProcessExit) -> None:
+        super()._publish_end(seen)
+        if self.node is not None:
+            self.node.drop(self.key)
 
     def _on_disconnected(self) -> None:
         if self._pid is None:

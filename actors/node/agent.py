@@ -21,9 +21,9 @@ from ..errors import ProtocolError, SubactorsError
 from ..host.control_line import ControlLine, Pipes
 from ..host.exit import ProcessExit
 from ..host.io import READ, IOThread
-from ..host.node_link import own_versions
 from ..host.system import ProcessSystem
 from ..host.tracker import give_tracker
+from ..host.versions import own_versions
 from ..linux import cgroup, kernel
 from ..wire.frames import encode_plain
 from ..wire.messages import Forked, ForkFailed
@@ -51,6 +51,7 @@ from ..wire.node import (
 )
 from .door import Door
 from .housed import HousedProcess
+from .used_keys import UsedKeys
 
 __all__ = ["House", "NodeAgent", "Terms"]
 
@@ -132,7 +133,7 @@ class NodeAgent:
         self._is_proven = False
         self._host_nonce = b""
         self._door = Door(terms.listener, self._io, self._enter)
-        self._used: dict[type, set[int]] = {Opening: set(), Fetch: set()}
+        self._used = {Opening: UsedKeys(), Fetch: UsedKeys()}
         self._housed: dict[int, HousedProcess] = {}
         self._signals: dict[int, int] = {}
         self._over = threading.Event()
@@ -193,13 +194,11 @@ class NodeAgent:
 
     def _proves(self, first: Opening | Fetch, kind: bytes, *about: int | str) -> bool:
         """Whether a connection is the host's, and this is the first time that it comes with this key."""
-        used = self._used[type(first)]
-        if not self._is_proven or self._system is None or first.key in used:
+        if not self._is_proven or self._system is None:
             return False
         if not hmac.compare_digest(prove(self._token, kind, self._nonce, first.key, *about), first.proof):
             return False
-        used.add(first.key)
-        return True
+        return self._used[type(first)].use(first.key)
 
     # --- what the host says -----------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ProtocolError
-from ..host.io import READ, IOThread
+from ..host.io import READ, IOThread, Timer
 from ..wire.node import MOST_OPENING, First, decode_first
 
 __all__ = ["Door"]
@@ -38,7 +38,7 @@ class Door:
         self._listener = listener
         self._io = io
         self._enter = enter
-        self._unproven: dict[socket.socket, None] = {}
+        self._unproven: dict[socket.socket, Timer] = {}
 
     def open(self) -> None:
         """Take connections from now on."""
@@ -64,9 +64,9 @@ class Door:
             channel.setblocking(False)
             if channel.family != socket.AF_UNIX:
                 channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._unproven[channel] = None
+            late = self._io.call_later(_PATIENCE, lambda one=channel: self._refuse(one))  # type: ignore[misc]
+            self._unproven[channel] = late
             self._watch(channel)
-            self._io.call_later(_PATIENCE, lambda one=channel: self._refuse(one))  # type: ignore[misc]
 
     def _watch(self, channel: socket.socket) -> None:
         if channel in self._unproven:
@@ -79,7 +79,7 @@ class Door:
             channel.close()
 
     def _let_go(self, channel: socket.socket) -> None:
-        self._unproven.pop(channel, None)
+        self._unproven.pop(channel).cancel()
         self._io.unwatch(channel.fileno())
 
     def _read(self, channel: socket.socket) -> None:

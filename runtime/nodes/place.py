@@ -357,16 +357,16 @@ class NodePlace:
         body = self._home.body(task_id, "shared")
         if what.log or not what.log_size:
             keep_log(body.capture, 0, what.log)
-
-        def home() -> None:
-            done()
-            if self._waiting:
-                self._take_waiting()
-
         if what.result_size < 0 and what.log_size <= len(what.log):
-            home()
+            done()
         else:
-            bring_home(node, task_id, what, body, lambda: self._system.call(home))
+            bring_home(node, task_id, what, body, lambda: self._system.call(done))
+
+    def node_has_room(self, node: NodeLink) -> None:
+        """See `NodeListener`."""
+        del node
+        if self._waiting:
+            self._take_waiting()
 
     def node_lost(self, node: NodeLink, why: str) -> None:
         """See `NodeListener`."""

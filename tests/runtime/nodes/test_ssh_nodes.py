@@ -17,7 +17,7 @@ import pytest
 from first_forms import first_always
 from processes_and_waits import descendants_of, is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
-from subactors.actors.host import node_link
+from subactors.actors.host import node_link, versions
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.nodes import finding
 from subactors.runtime.team.places import SshPlace
@@ -134,6 +134,15 @@ def nodes_of(runtime: Runtime) -> Any:
 
 
 @pytest.mark.slow
+def test_hundreds_of_tasks_at_once_all_run_and_none_is_counted_afterwards(lab: SshPlace) -> None:
+    with opened(only(lab), max_running=300) as runtime:
+        views = runtime.wait([runtime.run("tells_where", "go") for _ in range(300)], timeout=PATIENCE)
+
+        assert {(view.status, view.reason) for view in views} == {("completed", "")}
+        assert [node.tasks for node in nodes_of(runtime)] == [0]
+
+
+@pytest.mark.slow
 def test_a_task_that_is_to_be_near_another_runs_on_its_node(runtime: Runtime) -> None:
     wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
     first = runtime.run("leaves_a_daemon", "go")
@@ -192,9 +201,9 @@ def test_a_task_that_no_node_can_take_has_failed_and_says_why(
 
 @pytest.mark.slow
 def test_a_node_with_another_version_is_refused_in_words(lab: SshPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = node_link.own_versions()
+    ours = versions.own_versions()
     other = msgspec.structs.replace(ours, package="99.0")
-    monkeypatch.setattr(node_link, "own_versions", lambda: other)
+    monkeypatch.setattr(versions, "own_versions", lambda: other)
     with opened(only(lab)) as runtime:
         view = ended(runtime, runtime.run("tells_where", "go"))
 
