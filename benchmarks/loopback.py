@@ -220,12 +220,14 @@ def missing_ray() -> str:
 
 
 _CLUSTER: Final = """
-import os, sys, tempfile, ray
-context = ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False,
-                   _temp_dir=tempfile.gettempdir(), logging_level="ERROR")
-print(context.address_info["gcs_address"], flush=True)
+import os, sys
+from ray.cluster_utils import Cluster
+cluster = Cluster()
+cluster.add_node(num_cpus=os.cpu_count(), include_dashboard=False)
+cluster.wait_for_nodes()
+print(cluster.address, flush=True)
 sys.stdin.read()
-ray.shutdown()
+cluster.shutdown()
 """
 
 
