@@ -34,7 +34,7 @@ from .results import machine, versions
 from .usage import Look, Others, open_descriptors, process_seconds, scheduled, written_bytes
 from .work import ask_model
 
-__all__ = ["FILE", "JournalCosts", "TaskCosts", "main"]
+__all__ = ["FILE", "Gate", "JournalCosts", "TaskCosts", "first_output", "main", "measure", "settle"]
 
 FILE: Final = Path(__file__).parent / "costs.json"
 
@@ -98,7 +98,7 @@ class JournalCosts:
     bytes_per_task: float
 
 
-class _Gate:
+class Gate:
     """A file whose lock the host holds until the tasks that wait for it may end."""
 
     def __init__(self, folder: Path) -> None:
@@ -164,14 +164,14 @@ class _Measured:
 
     def plain(self) -> tuple[TaskCosts, float, float, float]:
         """Hold many tasks; returns costs, memory of a task and of the host for it, and the host's descriptors."""
-        barrier = _Gate(self._folder)
+        barrier = Gate(self._folder)
         memory, descriptors = unique_memory(os.getpid()), open_descriptors()
         before = Look(self.zygote)
         began = time.thread_time()
         ids = [self.runtime.run("held", str(barrier.path)) for _ in range(_HELD)]
         call = time.thread_time() - began
         barrier.wait_for(_HELD)
-        _settle()
+        settle()
         held = Look(self.zygote)
         descriptors = open_descriptors() - descriptors
         host_memory = unique_memory(os.getpid()) - memory
@@ -181,7 +181,7 @@ class _Measured:
         listed = Look(self.zygote)
         barrier.open()
         self.runtime.wait(ids)
-        _settle()
+        settle()
         after = Look(self.zygote)
         costs = TaskCosts(
             call=call / _HELD,
@@ -212,7 +212,7 @@ class _Measured:
     def _of_agent(self, agent: str) -> dict[str, float]:
         before = Look(self.zygote)
         self.work(agent, "x", _AT_ONCE)
-        _settle()
+        settle()
         after = Look(self.zygote)
         return {
             "supervisor": (after.supervisor - before.supervisor) / _AT_ONCE,
@@ -226,7 +226,7 @@ class _Measured:
         ids = [self.runtime.run("llm", "Work.") for _ in range(_LLM)]
         for _ in range(2 * _LLM):
             server.next_request()
-        _settle()
+        settle()
         pids = [view.pid for view in self.runtime.list() if view.id in set(ids) and view.pid is not None]
         seconds = sum(map(process_seconds, pids)) / _LLM
         memory = sum(map(unique_memory, pids)) / _LLM
@@ -239,7 +239,7 @@ class _Measured:
         size = _PIECES * len(gate.PIECE) / _MEGABYTE
         before = Look(self.zygote)
         self.work("stream", str(_PIECES), 1)
-        _settle()
+        settle()
         after = Look(self.zygote)
         return {"io": (after.io - before.io) / size, "child": (after.reaped - before.reaped) / size}
 
@@ -270,7 +270,7 @@ class _Measured:
                 began = time.monotonic()
                 task_id = self.runtime.run("stream", "1")
                 run.append(time.monotonic() - began)
-                _first_output(events, task_id)
+                first_output(events, task_id)
                 start.append(time.monotonic() - began)
                 self.runtime.wait([task_id])
         return {"run": statistics.median(run), "start": statistics.median(start), "others": others.cores()}
@@ -286,13 +286,13 @@ class _Measured:
         return {"span": statistics.median(spans), "others": others.cores()}
 
 
-def _first_output(events: EventStream, task_id: str) -> None:
+def first_output(events: EventStream, task_id: str) -> None:
     for event in events:
         if isinstance(event, TaskOutput) and event.task_id == task_id:
             return
 
 
-def _settle() -> None:
+def settle() -> None:
     """Let threads that have just answered come to rest; what they still do belongs to what was measured."""
     time.sleep(0.1)
 

@@ -25,6 +25,8 @@ from unittest import mock
 from subactors.runtime.nodes import finding
 from subactors.runtime.nodes.launcher import NodeFound
 
+from .relay import Relay
+
 __all__ = ["ADDRESS", "Place", "TcpLauncher", "missing_ray", "missing_ssh", "ray_place", "ssh_place", "tcp_place"]
 
 Place: TypeAlias = dict[str, Any]
@@ -57,12 +59,16 @@ class TcpLauncher:
 
     Args:
         nodes: how many agents.
+        counts: whether connections go through relays that count bytes.
 
     Attributes:
         agents: their processes, by the names of their nodes.
+        relays: by the same names, if bytes are counted.
     """
 
-    def __init__(self, nodes: int = 1) -> None:
+    def __init__(self, nodes: int = 1, *, counts: bool = False) -> None:
+        self._counts = counts
+        self.relays: dict[str, Relay] = {}
         self._names = [f"loopback-{number}" for number in range(nodes)]
         self._threads: list[threading.Thread] = []
         self.agents: dict[str, subprocess.Popen[bytes]] = {}
@@ -91,6 +97,8 @@ class TcpLauncher:
             thread.join(max(0.0, until - time.monotonic()))
         for agent in self.agents.values():
             agent.kill()
+        for relay in self.relays.values():
+            relay.close()
 
     def _serve(
         self,
@@ -120,18 +128,21 @@ class TcpLauncher:
             agent.stdin.flush()
             if line := agent.stdout.readline():
                 address, port = json.loads(line)["address"]
+                if self._counts:
+                    relay = self.relays[name] = Relay((address, port))
+                    address, port = relay.address
                 found(NodeFound(name, (address, port), token))
         lost(name, "")
         trouble("", True)
 
 
 @contextlib.contextmanager
-def tcp_place(nodes: int = 1) -> Iterator[tuple[Place, TcpLauncher]]:
+def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, TcpLauncher]]:
     """Have a place whose nodes are agents on this machine, reached over TCP; a runtime inside of the block has it.
 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
-    launcher = TcpLauncher(nodes)
+    launcher = TcpLauncher(nodes, counts=counts)
     with mock.patch.object(finding, "_launcher", lambda _: launcher):
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
 
