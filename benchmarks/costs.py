@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import gc
 import json
 import os
@@ -23,18 +22,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from subactors.runtime import EventStream, Runtime, TaskOutput
+from subactors.runtime import Runtime
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.schema import note_status
 
 from . import gate
+from .holding import Gate, first_output, settle
 from .model_server import ModelServer
 from .processes import descendants, proportional_memory, unique_memory
 from .results import machine, versions
 from .usage import Look, Others, open_descriptors, process_seconds, scheduled, written_bytes
 from .work import ask_model
 
-__all__ = ["FILE", "Gate", "JournalCosts", "TaskCosts", "first_output", "main", "measure", "settle"]
+__all__ = ["FILE", "JournalCosts", "TaskCosts", "main", "measure"]
 
 FILE: Final = Path(__file__).parent / "costs.json"
 
@@ -96,24 +96,6 @@ class JournalCosts:
     write: float
     wall: float
     bytes_per_task: float
-
-
-class Gate:
-    """A file whose lock the host holds until the tasks that wait for it may end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "gate"
-        self._file = self.path.open("wb")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def wait_for(self, count: int) -> None:
-        """Wait until so many tasks have come."""
-        while self.path.stat().st_size < count:
-            time.sleep(0.01)
-
-    def open(self) -> None:
-        """Let them go."""
-        self._file.close()
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -284,17 +266,6 @@ class _Measured:
             self.runtime.wait([self.runtime.run("second", "x") for _ in range(count)])
             spans.append(time.monotonic() - began - 1.0)
         return {"span": statistics.median(spans), "others": others.cores()}
-
-
-def first_output(events: EventStream, task_id: str) -> None:
-    for event in events:
-        if isinstance(event, TaskOutput) and event.task_id == task_id:
-            return
-
-
-def settle() -> None:
-    """Let threads that have just answered come to rest; what they still do belongs to what was measured."""
-    time.sleep(0.1)
 
 
 def _request_seconds(base_url: str) -> float:

@@ -143,7 +143,7 @@ def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
     launcher = TcpLauncher(nodes, counts=counts)
-    with mock.patch.object(finding, "_launcher", lambda _: launcher):
+    with mock.patch.object(finding, "_launcher", return_value=launcher):
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
 
 

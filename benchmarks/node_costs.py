@@ -22,7 +22,7 @@ from typing import Any, Final
 from subactors.runtime import Runtime
 
 from . import gate
-from .costs import Gate, first_output, settle
+from .holding import Gate, first_output, settle
 from .loopback import TcpLauncher, tcp_place
 from .processes import descendants, proportional_memory, unique_memory
 from .results import machine, versions
@@ -42,6 +42,12 @@ _SAMPLES: Final = 40
 _FAN_OUTS: Final = (20, 50, 100)
 _SECONDS: Final = 4.0
 """For which idle tasks are watched."""
+
+_IDLE: Final = (40, 160)
+"""How many idle tasks: what grows from the one to the other is each task's, and looks of which there are fewer when
+there are more tasks are not."""
+
+_TURNS: Final = ("take_one_turn", "take_turns")
 
 _MEGABYTE: Final = 1_000_000
 
@@ -73,13 +79,19 @@ class _Measured:
 
     def __init__(self, folder: Path, launcher: TcpLauncher | None, settings: dict[str, Any]) -> None:
         self._folder = folder
-        agents = {name: {"entrypoint": f"benchmarks.gate:{name}"} for name in ("held", "second", "stream")}
+        agents: dict[str, Any] = {
+            name: {"entrypoint": f"benchmarks.gate:{name}"} for name in ("held", "second", "stream")
+        }
+        agents |= {
+            name: {"model": f"python/benchmarks.gate:{name}", "instruction": "Work.", "toolsets": [{"type": "think"}]}
+            for name in ("take_turns", "take_one_turn")
+        }
         self.runtime = Runtime.from_mapping(
             {"agents": agents},
             state_dir=folder / "state",
             standby=0,
             preload=["benchmarks.gate"],
-            max_running=max(_FAN_OUTS) + 10,
+            max_running=max(*_FAN_OUTS, *_IDLE) + 10,
             max_tasks=100_000,
             max_output=2 * _PIECES * len(gate.PIECE),
             **settings,
@@ -146,17 +158,21 @@ class _Measured:
         return _each(seconds, _HELD), _each(taken, _HELD)
 
     def second(self) -> _Figures:
-        """Return CPU seconds a second of host and agent without tasks, and for each idle task beside that."""
-        found: _Figures = {}
-        for name, count in (("", 0), ("_per_task", _HELD)):
-            with self.held(count) if count else contextlib.nullcontext():
-                before = self.look()
-                time.sleep(_SECONDS)
-                used = self.look().since(before)
-            for where, of in (("host", used["supervisor"] + used["io"]), ("agent", used["agent"])):
-                quiet = found.get(where, 0.0)
-                found[where + name] = max(0.0, of / _SECONDS - quiet) / (count or 1)
-        return found
+        """Return CPU seconds a second of host and agent, without tasks and for each idle task."""
+        quiet = self._seconds_of_a_second()
+        few, many = (self._idle_seconds(count) for count in _IDLE)
+        each = {f"{name}_per_task": max(0.0, many[name] - few[name]) / (_IDLE[1] - _IDLE[0]) for name in quiet}
+        return {**quiet, **each}
+
+    def _idle_seconds(self, count: int) -> _Figures:
+        with self.held(count):
+            return self._seconds_of_a_second()
+
+    def _seconds_of_a_second(self) -> _Figures:
+        before = self.look()
+        time.sleep(_SECONDS)
+        used = self.look().since(before)
+        return {"host": (used["supervisor"] + used["io"]) / _SECONDS, "agent": used["agent"] / _SECONDS}
 
     def output(self) -> _Figures:
         """Return CPU seconds of a megabyte of output, in pieces of 4 kB."""
@@ -208,7 +224,7 @@ class _Measured:
         return unique_memory(self._agent) if self._agent is not None else 0
 
     def _agent_descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self._agent}/fd")) if self._agent is not None else 0
+        return len(list(Path(f"/proc/{self._agent}/fd").iterdir())) if self._agent is not None else 0
 
 
 def _each(figures: _Figures, count: int) -> _Figures:
@@ -237,21 +253,23 @@ def _bytes(folder: Path) -> _Figures:
     with _opened(folder, on_node=True, counts=True) as (measured, launcher):
         assert launcher is not None  # noqa: S101 - it was asked for
         (relay,) = launcher.relays.values()
-        settle()
-        before = relay.to_node, relay.to_host
-        measured.work("stream", "0", _AT_ONCE)
-        settle()
-        task = relay.to_node - before[0], relay.to_host - before[1]
-        quiet = relay.to_node + relay.to_host
-        time.sleep(_SECONDS)
-        quiet = relay.to_node + relay.to_host - quiet
+
+        def counted(work: Callable[[], None]) -> tuple[int, int]:
+            settle()
+            before = relay.to_node, relay.to_host
+            work()
+            settle()
+            return relay.to_node - before[0], relay.to_host - before[1]
+
+        task = counted(lambda: measured.work("stream", "0", _AT_ONCE))
+        one, many = (sum(counted(lambda a=agent: measured.work(a, "x", _AT_ONCE))) for agent in _TURNS)  # type: ignore[misc]
+        quiet = sum(counted(lambda: time.sleep(_SECONDS)))
         with measured.held(_AT_ONCE):
-            idle = relay.to_node + relay.to_host
-            time.sleep(_SECONDS)
-            idle = relay.to_node + relay.to_host - idle
+            idle = sum(counted(lambda: time.sleep(_SECONDS)))
         return {
             "task_to_node": task[0] / _AT_ONCE,
             "task_to_host": task[1] / _AT_ONCE,
+            "turn": max(0, many - one) / _AT_ONCE / (gate.TURNS - 1),
             "second_per_node": quiet / _SECONDS,
             "second_per_task": max(0, idle - quiet) / _SECONDS / _AT_ONCE,
         }
@@ -274,9 +292,9 @@ def measure_nodes() -> dict[str, Any]:
                     base = measured.base()
                     seconds, taken = measured.task()
                     rounds.append((seconds, taken, measured.output(), base))
-        for name, rounds in (("local", here), ("node", there)):
+        for where, rounds in (("local", here), ("node", there)):
             task, taken, output, base = (_medians([each[part] for each in rounds]) for part in range(4))
-            found[name] = {"task": task, "taken": taken, "output_megabyte": output, "base": base}
+            found[where] = {"task": task, "taken": taken, "output_megabyte": output, "base": base}
         (root / "spans").mkdir()
         with _opened(root / "spans", on_node=True) as (measured, _):
             found["node"]["second"] = measured.second()

@@ -8,6 +8,7 @@ from typing import Final
 
 from .contenders import NODES, contender_class
 from .results import Results
+from .tables import table
 from .words import formatted
 
 __all__ = ["CONTENDERS", "Judged", "judge", "page", "text"]
@@ -52,8 +53,8 @@ task's first word: ahead of it by the zygote, or in the actor. No process stands
 
 A round trip is a task's question to its host about another task; a bare actor answers its driver's call instead, since
 it cannot ask. Memory is the unique set size, and the growth of the proportional set size of all processes. What each
-scenario does is in `scenarios/nodes.py`. Targets: a start within {_START:g} times the local one, a fan-out of 100 within
-{_FAN_OUT:g} times, {_OUTPUT:g} MB/s in pieces of 4 kB, and a start {_AHEAD:g} times ahead of a bare Ray actor."""
+scenario does is in `scenarios/nodes.py`. Targets: a start within {_START:g} times the local one, a fan-out of 100
+within {_FAN_OUT:g} times, {_OUTPUT:g} MB/s in pieces of 4 kB, a start {_AHEAD:g} times ahead of a bare Ray actor."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,17 @@ def page(results: Results) -> str:
     judged = judge(results)
     targets = [(each.title, each.measured, each.bound, f"**{_mark(each)}**") for each in judged]
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    made = (
+        f"`{results.command}`, {results.seconds / 60:.0f} minutes; {machine['cores']} cores "
+        f"({machine['processor']}), {machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}, "
+        f"load {machine['load_before']:.1f} before. {versions}.{' ' * bool(results.remark)}{results.remark}"
+    )
     parts = [
         "# Tasks on nodes",
-        f"`{results.command}`, {results.seconds / 60:.0f} minutes; {machine['cores']} cores ({machine['processor']}), "
-        f"{machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}, load {machine['load_before']:.1f} before. "
-        f"{versions}.{' ' * bool(results.remark)}{results.remark}",
+        made,
         _ABOUT,
         f"## Which targets are met? {sum(each.is_met for each in judged)} of {len(judged)}",
-        _table(("target", "measured", "bound", ""), targets),
+        table(("target", "measured", "bound", ""), targets),
     ]
     for question, metrics in _QUESTIONS.items():
         parts += [f"## {question}", _figures(results, metrics)]
@@ -131,15 +135,10 @@ def _figures(results: Results, metrics: Sequence[str]) -> str:
         cells = []
         for name in CONTENDERS:
             each = results.find(metric, name, tasks)
-            cells.append(f"{formatted(each.p50, each.unit)} / {formatted(each.p95, each.unit)}" if each else "–")
+            cells.append(f"{formatted(each.p50, each.unit)} / {formatted(each.p95, each.unit)}" if each else "-")
         rows.append((f"{metric}, {tasks} tasks" if tasks else metric, *cells))
     titles = [_TITLES.get(name) or contender_class(name).title for name in CONTENDERS]
-    return _table(("p50 / p95", *titles), rows) if rows else "Not measured in this run."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [" | ".join(head), " | ".join(["---"] + ["---:"] * (len(head) - 1)), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
+    return table(("p50 / p95", *titles), rows) if rows else "Not measured in this run."
 
 
 def _mark(judged: Judged) -> str:

@@ -29,9 +29,9 @@ _MEMORY_LIMIT: Final = f"{work.LEAK // 2_000_000}MB"
 
 
 def team(base_url: str = "http://127.0.0.1:9/v1") -> dict[str, Any]:
-    """Return the team: one agent for all plain work, one with a limit, one that has tasks, two with a model at `base_url`.
+    """Return the team: an agent for all plain work, one with a limit, one that has tasks, two with a model.
 
-    That there are agents with a model is what has the zygote import `openai`.
+    The model is at `base_url`. That there are agents with a model is what has the zygote import `openai`.
     """
     return {
         "runtime": {"preload": ["benchmarks.work"]},
