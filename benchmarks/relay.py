@@ -30,33 +30,41 @@ class Relay:
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.to_node = self.to_host = 0
         self._lock = threading.Lock()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._threads = [threading.Thread(target=self._serve, daemon=True)]
+        self._threads[0].start()
 
     def close(self) -> None:
-        """Take no more connections; those that there are go on until their ends."""
+        """Take no more connections, and wait for the ends of those that there are."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
         self._listener.close()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                ours, _ = self._listener.accept()
-                theirs = socket.create_connection(self._there)
-                for end in (ours, theirs):
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for way in ((ours, theirs, True), (theirs, ours, False)):
-                    threading.Thread(target=self._copy, args=way, daemon=True).start()
+                host, _ = self._listener.accept()
+                thread = threading.Thread(target=self._connect, args=(host,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
-    def _copy(self, source: socket.socket, target: socket.socket, is_to_node: bool) -> None:
+    def _connect(self, host: socket.socket) -> None:
+        with host, socket.create_connection(self._there) as node:
+            for end in (host, node):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=self._copy, args=(node, host, "to_host"), daemon=True)
+            back.start()
+            self._copy(host, node, "to_node")
+            back.join()
+
+    def _copy(self, source: socket.socket, target: socket.socket, way: str) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE):
                 with self._lock:
-                    if is_to_node:
-                        self.to_node += len(data)
-                    else:
-                        self.to_host += len(data)
+                    setattr(self, way, getattr(self, way) + len(data))
                 target.sendall(data)
+        # What one end has closed is closed for the other, both ways: nobody here half-closes.
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -90,7 +90,7 @@ NODE_SCENARIOS: Final[dict[str, Scenario]] = {
         "fan-out of N one-second tasks: wall time beyond the second",
         fan_out.measure,
         _CONTENDERS,
-        full=Size(rounds=3, samples=2, tasks=(20, 100, 500)),
+        full=Size(rounds=3, samples=1, tasks=(20, 100, 500)),
         quick=Size(rounds=1, samples=1, tasks=(20, 100)),
         limit=180.0,
     ),
