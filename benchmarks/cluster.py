@@ -30,7 +30,7 @@ def on_the_same_machine(measured: Mapping[str, Any], nodes: Mapping[str, Any]) -
     """
     local, there = measured["task"], nodes["local"]["task"]
     node = dict(nodes["node"])
-    factors = {}
+    factors: dict[str, float] = {}
     for group in (("call", "supervisor", "io"), ("zygote",), ("child",)):
         names = [name for name in local if name.startswith(group)]
         factors |= dict.fromkeys(group, sum(local[name] for name in names) / sum(there[name] for name in names))
@@ -75,7 +75,7 @@ class Cluster:
 
     def megabytes(self, workload: Workload) -> float:
         """Return what goes over the line for a task, both ways."""
-        size = self._node["bytes"]
+        size: dict[str, float] = self._node["bytes"]
         told = size["task_to_node"] + size["task_to_host"] + workload.turns * size["turn"]
         return (told + workload.length * size["second_per_task"]) / MEGABYTE + workload.output
 

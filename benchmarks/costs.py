@@ -250,7 +250,7 @@ class _Measured:
         with self.runtime.events() as events:
             for _ in range(_SAMPLES):
                 began = time.monotonic()
-                task_id = self.runtime.run("stream", "1")
+                task_id = self.runtime.run("stream", "1").id
                 run.append(time.monotonic() - began)
                 first_output(events, task_id)
                 start.append(time.monotonic() - began)

@@ -116,7 +116,7 @@ class _Measured:
     def held(self, count: int, noted: Callable[[list[str]], None] | None = None) -> Iterator[list[int]]:
         """Have so many tasks wait; gives their processes' ids."""
         barrier = Gate(self._folder)
-        ids = [self.runtime.run("held", str(barrier.path)) for _ in range(count)]
+        ids = [self.runtime.run("held", str(barrier.path)).id for _ in range(count)]
         if noted is not None:
             noted(ids)
         barrier.wait_for(count)
@@ -204,7 +204,7 @@ class _Measured:
         with self.runtime.events() as events:
             for _ in range(_SAMPLES):
                 began = time.monotonic()
-                task_id = self.runtime.run("stream", "1")
+                task_id = self.runtime.run("stream", "1").id
                 run.append(time.monotonic() - began)
                 first_output(events, task_id)
                 start.append(time.monotonic() - began)
@@ -254,18 +254,18 @@ def _bytes(folder: Path) -> _Figures:
         assert launcher is not None  # noqa: S101 - it was asked for
         (relay,) = launcher.relays.values()
 
-        def counted(work: Callable[[], None]) -> tuple[int, int]:
+        def counted(work: Callable[..., None], *arguments: Any) -> tuple[int, int]:
             settle()
             before = relay.to_node, relay.to_host
-            work()
+            work(*arguments)
             settle()
             return relay.to_node - before[0], relay.to_host - before[1]
 
-        task = counted(lambda: measured.work("stream", "0", _AT_ONCE))
-        one, many = (sum(counted(lambda a=agent: measured.work(a, "x", _AT_ONCE))) for agent in _TURNS)  # type: ignore[misc]
-        quiet = sum(counted(lambda: time.sleep(_SECONDS)))
+        task = counted(measured.work, "stream", "0", _AT_ONCE)
+        one, many = (sum(counted(measured.work, agent, "x", _AT_ONCE)) for agent in _TURNS)
+        quiet = sum(counted(time.sleep, _SECONDS))
         with measured.held(_AT_ONCE):
-            idle = sum(counted(lambda: time.sleep(_SECONDS)))
+            idle = sum(counted(time.sleep, _SECONDS))
         return {
             "task_to_node": task[0] / _AT_ONCE,
             "task_to_host": task[1] / _AT_ONCE,
@@ -283,7 +283,7 @@ def measure_nodes() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="sb-", dir="/tmp") as name:
         root = Path(name)
         os.environ["SUBACTORS_STATE_DIR"] = str(root / "nodes")  # where agents keep their files
-        here, there = [], []
+        here, there = list[Any](), list[Any]()
         for number in range(_ROUNDS):
             for on_node, rounds in ((False, here), (True, there)):
                 folder = root / f"{number}{on_node}"

@@ -144,7 +144,8 @@ class Ray(Contender):
         actor = self._worker.remote()
         self._ray.get(actor.where.remote())
         said = actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=_AHEAD)
-        began, *arrived = (self._ray.get(piece) for piece in said.remote(pieces, length))
+        first, *arrived = (self._ray.get(piece) for piece in said.remote(pieces, length))
+        began: float = first
         if len(arrived) != pieces:
             raise RuntimeError(f"{len(arrived)} of {pieces} pieces arrived.")
         return time.monotonic() - began

@@ -115,12 +115,12 @@ class Subactors(Contender):
     def start(self, name: str, argument: str = "") -> Task:
         """Run a task."""
         if name in {"llm", "llm_idle"}:
-            return _Task(self, self.runtime.run(name, "Answer."))
+            return _Task(self, self.runtime.run(name, "Answer.").id)
         return _Task(self, self.start_id(name, argument))
 
     def start_id(self, name: str, argument: str = "") -> str:
         """Run a plain task, and return its id."""
-        return self.runtime.run(name if name in _AGENTS else "worker", f"{name} {argument}")
+        return self.runtime.run(name if name in _AGENTS else "worker", f"{name} {argument}").id
 
     def wait_all(self, tasks: Sequence[Task], timeout: float = 300.0) -> None:
         """Wait with one call."""
