@@ -127,5 +127,6 @@ NODE_SCENARIOS: Final[dict[str, Scenario]] = {
         _CONTENDERS,
         full=Size(rounds=2, samples=1, tasks=(50,)),
         quick=Size(rounds=1, samples=1, tasks=(20,)),
+        limit=180.0,
     ),
 }

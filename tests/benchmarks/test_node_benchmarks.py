@@ -66,6 +66,12 @@ def test_the_page_says_what_was_not_measured() -> None:
     assert "| start | 5.00 ms / 5.00 ms | - |" in made
 
 
+def test_the_page_that_is_kept_is_of_the_results_that_are_kept() -> None:
+    kept = Results.load(ROOT / "benchmarks" / "nodes.json")
+
+    assert (ROOT / "benchmarks" / "NODES.md").read_text() == page(kept)
+
+
 def test_a_relay_counts_what_goes_either_way() -> None:
     import socket  # noqa: PLC0415 - of this test alone
 
