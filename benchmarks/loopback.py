@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from unittest import mock
 
-from subactors.runtime.nodes import finding
+from subactors.runtime.nodes import ssh
 from subactors.runtime.nodes.launcher import NodeFound
 
 from .relay import Relay
@@ -78,8 +78,10 @@ class TcpLauncher:
         found: Callable[[NodeFound], None],
         lost: Callable[[str, str], None],
         trouble: Callable[[str, bool], None],
+        drains: Callable[[str], None],
     ) -> None:
         """Start an agent for each node, in a thread for each."""
+        del drains  # nobody takes these away
         for name in self._names:
             thread = threading.Thread(target=self._serve, args=(name, found, lost, trouble), daemon=True)
             self._threads.append(thread)
@@ -143,7 +145,7 @@ def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
     launcher = TcpLauncher(nodes, counts=counts)
-    with mock.patch.object(finding, "_launcher", return_value=launcher):
+    with mock.patch.object(ssh, "SshLauncher", return_value=launcher):
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
 
 
