@@ -22,11 +22,11 @@ from .isolation import QUICK, isolation, left_behind
 from .programs import run_host
 from .report import CHECK_HELP, is_short, targets_text, write
 from .results import Results, Skipped, machine, summarise, versions
-from .scenarios import SCENARIOS
+from .scenarios import NODE_SCENARIOS, SCENARIOS
 from .scenarios.base import Scenario, Size
 from .targets import judge
 
-__all__ = ["main"]
+__all__ = ["Run", "main"]
 
 _QUICK_SECONDS: Final = 80.0
 """After this long a quick run starts nothing more but the isolation matrix."""
@@ -52,7 +52,7 @@ class Run:
         smoke: bool = False,
         rounds: int | None = None,
     ) -> None:
-        self._scenarios = [SCENARIOS[name] for name in scenarios if name != _ISOLATION]
+        self._scenarios = [{**SCENARIOS, **NODE_SCENARIOS}[name] for name in scenarios if name != _ISOLATION]
         self._isolation = _ISOLATION in scenarios
         self._quick = quick
         self._smoke = smoke

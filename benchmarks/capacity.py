@@ -24,6 +24,7 @@ __all__ = [
     "Loaded",
     "Machine",
     "Model",
+    "slowed",
 ]
 
 MEGABYTE: Final = 1_000_000
@@ -104,6 +105,12 @@ class Capacity:
     def most(self) -> float:
         """Tasks at once with which the first is saturated."""
         return min(self._saturated_at.values())
+
+    @property
+    def planned_first(self) -> str:
+        """What bounds the tasks at once that are planned with."""
+        planned = {name: PLANNED * rate * self.length for name, rate in self.rates.items()} | self.places
+        return min(planned, key=lambda name: planned[name])
 
     @property
     def _saturated_at(self) -> dict[str, float]:
@@ -209,7 +216,7 @@ class Model:
         """
         simulation = Simulation()
         workload = Workload("fan-out", 1.0)
-        host = Host(simulation, _slowed(self.costs(workload), 1 - others / cores), cores)
+        host = Host(simulation, slowed(self.costs(workload), 1 - others / cores), cores)
         simulation.start(host.fan_out(workload, count))
         simulation.run()
         return max(host.ends) - workload.length
@@ -221,7 +228,7 @@ class Model:
         """
         simulation = Simulation()
         workload = Workload("alone", 1.0)
-        host = Host(simulation, _slowed(self.costs(workload), cores / (others + 1)), cores)
+        host = Host(simulation, slowed(self.costs(workload), cores / (others + 1)), cores)
         simulation.start(host.fan_out(workload, 1))
         simulation.run()
         return host.run_latencies[0], host.start_latencies[0]
@@ -240,7 +247,7 @@ class Model:
         return Loaded(load, rate, sorted(host.run_latencies[skipped:]), sorted(host.start_latencies[skipped:]), used)
 
 
-def _slowed(costs: Costs, share: float) -> Costs:
+def slowed(costs: Costs, share: float) -> Costs:
     """Return what takes longer because only a share of the cores is to be had; some of them always is."""
     share = min(1.0, max(share, _LEAST_SHARE))
     return Costs(**{name: seconds / share for name, seconds in asdict(costs).items()})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import gc
 import json
 import os
@@ -23,18 +22,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from subactors.runtime import EventStream, Runtime, TaskOutput
+from subactors.runtime import Runtime
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.schema import note_status
 
 from . import gate
+from .holding import Gate, first_output, settle
 from .model_server import ModelServer
 from .processes import descendants, proportional_memory, unique_memory
 from .results import machine, versions
 from .usage import Look, Others, open_descriptors, process_seconds, scheduled, written_bytes
 from .work import ask_model
 
-__all__ = ["FILE", "JournalCosts", "TaskCosts", "main"]
+__all__ = ["FILE", "JournalCosts", "TaskCosts", "main", "measure"]
 
 FILE: Final = Path(__file__).parent / "costs.json"
 
@@ -98,24 +98,6 @@ class JournalCosts:
     bytes_per_task: float
 
 
-class _Gate:
-    """A file whose lock the host holds until the tasks that wait for it may end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "gate"
-        self._file = self.path.open("wb")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def wait_for(self, count: int) -> None:
-        """Wait until so many tasks have come."""
-        while self.path.stat().st_size < count:
-            time.sleep(0.01)
-
-    def open(self) -> None:
-        """Let them go."""
-        self._file.close()
-
-
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -164,14 +146,14 @@ class _Measured:
 
     def plain(self) -> tuple[TaskCosts, float, float, float]:
         """Hold many tasks; returns costs, memory of a task and of the host for it, and the host's descriptors."""
-        barrier = _Gate(self._folder)
+        barrier = Gate(self._folder)
         memory, descriptors = unique_memory(os.getpid()), open_descriptors()
         before = Look(self.zygote)
         began = time.thread_time()
         ids = [self.runtime.run("held", str(barrier.path)) for _ in range(_HELD)]
         call = time.thread_time() - began
         barrier.wait_for(_HELD)
-        _settle()
+        settle()
         held = Look(self.zygote)
         descriptors = open_descriptors() - descriptors
         host_memory = unique_memory(os.getpid()) - memory
@@ -181,7 +163,7 @@ class _Measured:
         listed = Look(self.zygote)
         barrier.open()
         self.runtime.wait(ids)
-        _settle()
+        settle()
         after = Look(self.zygote)
         costs = TaskCosts(
             call=call / _HELD,
@@ -212,7 +194,7 @@ class _Measured:
     def _of_agent(self, agent: str) -> dict[str, float]:
         before = Look(self.zygote)
         self.work(agent, "x", _AT_ONCE)
-        _settle()
+        settle()
         after = Look(self.zygote)
         return {
             "supervisor": (after.supervisor - before.supervisor) / _AT_ONCE,
@@ -226,7 +208,7 @@ class _Measured:
         ids = [self.runtime.run("llm", "Work.") for _ in range(_LLM)]
         for _ in range(2 * _LLM):
             server.next_request()
-        _settle()
+        settle()
         pids = [view.pid for view in self.runtime.list() if view.id in set(ids) and view.pid is not None]
         seconds = sum(map(process_seconds, pids)) / _LLM
         memory = sum(map(unique_memory, pids)) / _LLM
@@ -239,7 +221,7 @@ class _Measured:
         size = _PIECES * len(gate.PIECE) / _MEGABYTE
         before = Look(self.zygote)
         self.work("stream", str(_PIECES), 1)
-        _settle()
+        settle()
         after = Look(self.zygote)
         return {"io": (after.io - before.io) / size, "child": (after.reaped - before.reaped) / size}
 
@@ -268,9 +250,9 @@ class _Measured:
         with self.runtime.events() as events:
             for _ in range(_SAMPLES):
                 began = time.monotonic()
-                task_id = self.runtime.run("stream", "1")
+                task_id = self.runtime.run("stream", "1").id
                 run.append(time.monotonic() - began)
-                _first_output(events, task_id)
+                first_output(events, task_id)
                 start.append(time.monotonic() - began)
                 self.runtime.wait([task_id])
         return {"run": statistics.median(run), "start": statistics.median(start), "others": others.cores()}
@@ -284,17 +266,6 @@ class _Measured:
             self.runtime.wait([self.runtime.run("second", "x") for _ in range(count)])
             spans.append(time.monotonic() - began - 1.0)
         return {"span": statistics.median(spans), "others": others.cores()}
-
-
-def _first_output(events: EventStream, task_id: str) -> None:
-    for event in events:
-        if isinstance(event, TaskOutput) and event.task_id == task_id:
-            return
-
-
-def _settle() -> None:
-    """Let threads that have just answered come to rest; what they still do belongs to what was measured."""
-    time.sleep(0.1)
 
 
 def _request_seconds(base_url: str) -> float:

@@ -1,4 +1,4 @@
-"""The scale model: what saturates first with 10,000 to 1,000,000 tasks on many hosts; writes SCALE.md.
+"""The scale model: what saturates first with 10,000 to 1,000,000 tasks on hosts and nodes; writes SCALE.md.
 
 `python -m benchmarks.scale --measure` measures the costs and writes the page; without `--measure` it is made again from
 `costs.json`. What is in the page is computed or simulated from measured costs, and says where reality differs.
@@ -29,7 +29,11 @@ from .capacity import (
     Model,
 )
 from .costs import FILE, measure
+from .node_costs import FILE as NODE_FILE
+from .node_costs import measure_nodes
+from .scale_nodes import ASSUMPTIONS, sections
 from .simulation import Workload
+from .tables import count, milliseconds, table
 
 __all__ = ["main", "page"]
 
@@ -62,24 +66,11 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [" | ".join(head), " | ".join(["---"] + ["---:"] * (len(head) - 1)), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - below that a fraction matters
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:,.1f}" if seconds < 1 else f"{seconds * 1000:,.0f}"
-
-
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
-def page(model: Model) -> str:
-    """Return the page."""
+def page(model: Model, nodes: dict[str, Any]) -> str:
+    """Return the page, of what was measured of local tasks and of tasks on nodes."""
     loads = {machine: [model.simulated_load(_WORKLOADS[0], machine, load) for load in _LOADS] for machine in _MACHINES}
     drawn = _draw(model, loads)
     parts = [
@@ -92,8 +83,11 @@ def page(model: Model) -> str:
         *_latencies(loads, drawn),
         "## How far off is the simulation?",
         *_check(model),
+        *sections(model.measured, nodes, _WORKLOADS),
         "## What is assumed?",
         _ASSUMPTIONS,
+        "Where there are nodes:",
+        ASSUMPTIONS,
     ]
     return "\n\n".join(part if part.startswith(_AS_THEY_ARE) else _paragraph(part) for part in parts) + "\n"
 
@@ -132,7 +126,7 @@ def _introduction(model: Model) -> list[str]:
         f"""Measured on {machine["cores"]} cores ({machine["processor"]}), kernel {machine["kernel"]}, Python
         {model.measured["versions"]["python"]}, with a load of {machine["load_before"]:.1f} before it began (CPU
         times by thread and process; a busy machine makes them larger, as caches are shared).""",
-        _table(["CPU time of one task", "ms"], [(name, f"{seconds * 1000:.2f}") for name, seconds in rows]),
+        table(["CPU time of one task", "ms"], [(name, f"{seconds * 1000:.2f}") for name, seconds in rows]),
         kept,
     ]
 
@@ -142,10 +136,10 @@ def _saturation(model: Model) -> list[str]:
     for machine in _MACHINES:
         for workload in _WORKLOADS:
             capacity = model.capacity(workload, machine)
-            rates = [_count(rate) for rate in capacity.rates.values()]
-            room = _count(capacity.places["memory"])
+            rates = [count(rate) for rate in capacity.rates.values()]
+            room = count(capacity.places["memory"])
             rows.append(
-                (f"{machine}: {workload.name}", *rates, room, f"**{capacity.first}**", _count(capacity.concurrent))
+                (f"{machine}: {workload.name}", *rates, room, f"**{capacity.first}**", count(capacity.concurrent))
             )
     most = DESCRIPTOR_LIMIT / model.measured["descriptors"]
     names = [f"{name}, tasks/s" for name in model.capacity(_WORKLOADS[0], _MACHINES[0]).rates]
@@ -153,10 +147,10 @@ def _saturation(model: Model) -> list[str]:
     return [
         f"""Where each resource saturates, with one runtime on a machine, and which is first as the number of tasks
         grows. The last column plans with {PLANNED:.0%} of that.""",
-        _table(head, rows),
-        f"""The supervisor's mailbox alone would take {_count(model.mailbox_rate())} plain tasks a second. It shares the
+        table(head, rows),
+        f"""The supervisor's mailbox alone would take {count(model.mailbox_rate())} plain tasks a second. It shares the
         interpreter with the I/O thread and the callers, so the interpreter is what is listed. {DESCRIPTOR_LIMIT:,}
-        descriptors, which a program may have, are enough for {_count(most)} tasks.""",
+        descriptors, which a program may have, are enough for {count(most)} tasks.""",
     ]
 
 
@@ -176,7 +170,7 @@ def _machines(model: Model, drawn: bool) -> list[str]:
         """Machines with one runtime each. In brackets, where one runtime cannot use all of a machine: with as many
         runtimes (host programs) on each as it can feed. Every task that ends is followed by another. *To fill one* is
         how long a machine takes from none to all of its tasks.""",
-        _table(head, rows),
+        table(head, rows),
         *(["![machines against tasks at once](pictures/scale_machines.svg)"] if drawn else []),
     ]
 
@@ -185,11 +179,11 @@ def _latencies(loads: dict[Machine, list[Loaded]], drawn: bool) -> list[str]:
     rows = [
         (
             f"{machine}: {loaded.load:.0%}",
-            _count(loaded.rate),
-            _milliseconds(_quantile(loaded.run, 0.5)),
-            _milliseconds(_quantile(loaded.run, 0.99)),
-            _milliseconds(_quantile(loaded.start, 0.5)),
-            _milliseconds(_quantile(loaded.start, 0.95)),
+            count(loaded.rate),
+            milliseconds(_quantile(loaded.run, 0.5)),
+            milliseconds(_quantile(loaded.run, 0.99)),
+            milliseconds(_quantile(loaded.start, 0.5)),
+            milliseconds(_quantile(loaded.start, 0.95)),
             *(f"{share:.0%}" for share in loaded.used.values()),
         )
         for machine, each in loads.items()
@@ -201,7 +195,7 @@ def _latencies(loads: dict[Machine, list[Loaded]], drawn: bool) -> list[str]:
     return [
         f"""Simulated: plain tasks of one second arrive independently of each other, {SIMULATED:,} at each load. Load is
         the share of the rate at which the first resource saturates. The last columns are what was in use.""",
-        _table(head, rows),
+        table(head, rows),
         *(["![start latency against load](pictures/scale_latency.svg)"] if drawn else []),
     ]
 
@@ -214,12 +208,12 @@ def _check(model: Model) -> list[str]:
         ("`run`, alone", alone["others"], quiet[0], busy[0], alone["run"]),
         ("start, alone", alone["others"], quiet[1], busy[1], alone["start"]),
     ]
-    for count, seen in fan_outs.items():
-        quiet_span = model.simulated_fan_out(int(count), cores)
-        busy_span = model.simulated_fan_out(int(count), cores, seen["others"])
-        pairs.append((f"fan-out of {count}, beyond its second", seen["others"], quiet_span, busy_span, seen["span"]))
+    for number, seen in fan_outs.items():
+        quiet_span = model.simulated_fan_out(int(number), cores)
+        busy_span = model.simulated_fan_out(int(number), cores, seen["others"])
+        pairs.append((f"fan-out of {number}, beyond its second", seen["others"], quiet_span, busy_span, seen["span"]))
     rows = [
-        (what, f"{others:.2f}", *map(_milliseconds, (quiet, busy, seen)), f"{busy / seen - 1:+.0%}")
+        (what, f"{others:.2f}", *map(milliseconds, (quiet, busy, seen)), f"{busy / seen - 1:+.0%}")
         for what, others, quiet, busy, seen in pairs
     ]
     errors = [abs(busy / seen - 1) for _, _, _, busy, seen in pairs]
@@ -228,7 +222,7 @@ def _check(model: Model) -> list[str]:
         f"""What the simulation says of this machine ({cores} cores), and what the clock said when the costs were
         measured. What other programs use is counted: what is simulated beside them has what they leave of the cores,
         or, where it uses but one at a time, its fair share.""",
-        _table(head, rows),
+        table(head, rows),
         f"""The error is {statistics.median(errors):.0%} in the middle and {max(errors):.0%} at worst. What the clock
         sees and CPU times do not: switches between threads and processes, waiting for the interpreter lock, cores that
         wake from sleep (a call of `run` has three such switches in a fraction of a millisecond); and others do not only
@@ -298,11 +292,12 @@ def _save(figure: Any, axes: Any, plots: Any, name: str) -> None:
 def main() -> int:
     """Parse the command line, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--measure", action="store_true", help="measure the costs on this machine first (a minute)")
+    parser.add_argument("--measure", action="store_true", help="measure the costs on this machine first (some minutes)")
     given = parser.parse_args()
     if given.measure:
         FILE.write_text(json.dumps(measure(), indent=1) + "\n")
-    _PAGE.write_text(page(Model(json.loads(FILE.read_text()))))
+        NODE_FILE.write_text(json.dumps(measure_nodes(), indent=1) + "\n")
+    _PAGE.write_text(page(Model(json.loads(FILE.read_text())), json.loads(NODE_FILE.read_text())))
     return 0
 
 

@@ -9,7 +9,8 @@ which are a page of code, and its test can run wherever the product's tests do.
 The model. A host has cores, and three threads of which each does one thing at a time: the interpreter (everything in
 Python in the host: its callers, the supervisor's mailbox, the I/O thread, which share one lock), the journal's thread,
 and the zygote. Who has such a thread still waits for a core; cores are shared in turns, as the kernel's scheduler does.
-A commit takes all writes that wait.
+A commit takes all writes that wait. A host with nodes has zygotes and tasks there: each node has cores, a zygote and an
+agent, which does one thing at a time. The way between host and node takes no time.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import heapq
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-__all__ = ["Costs", "Host", "Simulation", "Workload"]
+__all__ = ["Costs", "Host", "Node", "Simulation", "Station", "Workload"]
 
 _SLICE: Final = 0.001
 """Seconds that one keeps a core while others wait for it."""
@@ -52,6 +53,8 @@ class Costs:
         output_child: in the task's process, for it.
         commit: in the journal's thread, for each transaction.
         write: in the journal's thread, for each write in it.
+        agent_start: in the interpreter of a node's agent, until its zygote has been asked.
+        agent_end: in the same, to hear of the end and tell the host.
     """
 
     accept: float = 0.0
@@ -68,6 +71,8 @@ class Costs:
     output_child: float = 0.0
     commit: float = 0.0
     write: float = 0.0
+    agent_start: float = 0.0
+    agent_end: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,24 @@ class Station:
             self.busy -= 1
 
 
+class Node:
+    """Where tasks' processes are: another machine, or the host's own.
+
+    Args:
+        cores: the machine's.
+        zygote: which forks there; None: one of its own.
+
+    Attributes:
+        running: tasks that are there, or on their way.
+    """
+
+    def __init__(self, cores: Station, zygote: Station | None = None) -> None:
+        self.cores = cores
+        self.zygote = zygote or Station("zygote of a node", 1)
+        self.agent = Station("agent of a node", 1)
+        self.running = 0
+
+
 class Host:
     """One machine with one runtime, and what becomes of the tasks that it is given.
 
@@ -153,6 +176,7 @@ class Host:
         simulation: the clock.
         costs: of its tasks.
         cores: how many it has.
+        nodes: where its tasks run, the fewest first; none: on itself.
 
     Attributes:
         run_latencies: seconds from each call of `run` to its return.
@@ -162,13 +186,14 @@ class Host:
         most_running: the most there were at once.
     """
 
-    def __init__(self, simulation: Simulation, costs: Costs, cores: int) -> None:
+    def __init__(self, simulation: Simulation, costs: Costs, cores: int | Station, nodes: Sequence[Node] = ()) -> None:
         self._simulation = simulation
         self._costs = costs
-        self.cores = Station("cores", cores)
+        self.cores = Station("cores", cores) if isinstance(cores, int) else cores
         self.interpreter = Station("host's interpreter", 1)
         self.zygote = Station("zygote (forks)", 1)
         self.journal = Station("journal", 1)
+        self.nodes = list(nodes) or [Node(self.cores, self.zygote)]
         self.run_latencies: list[float] = []
         self.start_latencies: list[float] = []
         self.ends: list[float] = []
@@ -182,17 +207,18 @@ class Host:
         """All that can be saturated."""
         return [self.zygote, self.interpreter, self.journal, self.cores]
 
-    def compute(self, seconds: float, station: Station | None = None) -> Step:
-        """Use a core for so long, and one of a station for as long as that takes."""
+    def compute(self, seconds: float, station: Station | None = None, cores: Station | None = None) -> Step:
+        """Use a core for so long, of the host if nothing else is said, and one of a station as long as that takes."""
+        of = cores or self.cores
 
         def begin(go_on: Callable[[], None]) -> None:
             if seconds <= 0:
                 go_on()
             elif station is None:
-                self._use_core(seconds, go_on)
+                self._use_core(of, seconds, go_on)
             else:
                 station.used += seconds
-                station.take(lambda: self._use_core(seconds, lambda: self._leave(station, go_on)))
+                station.take(lambda: self._use_core(of, seconds, lambda: self._leave(station, go_on)))
 
         return begin
 
@@ -201,20 +227,20 @@ class Host:
         station.give()
         go_on()
 
-    def _use_core(self, seconds: float, go_on: Callable[[], None]) -> None:
+    def _use_core(self, cores: Station, seconds: float, go_on: Callable[[], None]) -> None:
         def granted() -> None:
             piece = min(seconds, _SLICE)
-            self.cores.used += piece
+            cores.used += piece
             self._simulation.at(piece, lambda: over(seconds - piece))
 
         def over(left: float) -> None:
-            self.cores.give()
+            cores.give()
             if left > 1e-12:  # noqa: PLR2004 - what rounding leaves of nothing
-                self._use_core(left, go_on)
+                self._use_core(cores, left, go_on)
             else:
                 go_on()
 
-        self.cores.take(granted)
+        cores.take(granted)
 
     def commit(self) -> Step:
         """Have a write committed, with all others that wait by then."""
@@ -241,7 +267,7 @@ class Host:
             else:
                 self.journal.busy = 0
 
-        self._use_core(seconds, committed)
+        self._use_core(self.cores, seconds, committed)
 
     # --- what is simulated ------------------------------------------------------------------------------------------
 
@@ -268,22 +294,27 @@ class Host:
 
     def _task(self, workload: Workload, began: float) -> Steps:
         costs = self._costs
+        node = min(self.nodes, key=lambda each: each.running)
+        node.running += 1
         yield self.compute(costs.launch, self.interpreter)
-        yield self.compute(costs.fork, self.zygote)
-        yield self.compute(costs.child_start)
+        yield self.compute(costs.agent_start, node.agent, node.cores)
+        yield self.compute(costs.fork, node.zygote, node.cores)
+        yield self.compute(costs.child_start, None, node.cores)
         self._simulation.start(self._host_hears_of_start(began))
         pieces = max(1, workload.turns)
         for _ in range(pieces):
             yield self._simulation.wait(workload.length / pieces)
-            yield self.compute(workload.output / pieces * costs.output_child)
+            yield self.compute(workload.output / pieces * costs.output_child, None, node.cores)
             self._simulation.start(self._alone(self.compute(workload.output / pieces * costs.output, self.interpreter)))
             if workload.turns:
-                yield self.compute(costs.turn_child)
+                yield self.compute(costs.turn_child, None, node.cores)
                 self._simulation.start(self._alone(self.compute(costs.turn_host, self.interpreter), self.commit()))
-        yield self.compute(costs.child_end)
-        yield self.compute(costs.reap, self.zygote)
+        yield self.compute(costs.child_end, None, node.cores)
+        yield self.compute(costs.reap, node.zygote, node.cores)
+        yield self.compute(costs.agent_end, node.agent, node.cores)
         yield self.compute(costs.ended, self.interpreter)
         yield self.commit()
+        node.running -= 1
         self.running -= 1
         self.ends.append(self._simulation.now)
 

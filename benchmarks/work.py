@@ -73,7 +73,26 @@ def serve(task: EntrypointTask) -> str:
         while not task.wait_for_stop(60):
             pass
         return "stopped"
+    if name == "asks":
+        return _asks(task, int(argument))
     return run(name, task.emit, argument)
+
+
+def _asks(task: EntrypointTask, samples: int) -> str:
+    """Ask the host, over and over, and have some other tasks run; return how long each took, as JSON."""
+    own = task.runtime.run("worker", "speak")
+    task.runtime.wait([own])
+    asked = [_took(lambda: task.runtime.view(own)) for _ in range(2 * samples)][samples:]
+    nested = [
+        _took(lambda: task.runtime.wait([task.runtime.run("worker", "speak")])) for _ in range(max(2, samples // 10))
+    ]
+    return json.dumps([asked, nested])
+
+
+def _took(function: Callable[[], object]) -> float:
+    began = time.monotonic()
+    function()
+    return time.monotonic() - began
 
 
 def serve_plainly(task: EntrypointTask) -> str:
@@ -121,10 +140,12 @@ def _sibling(say: Say, argument: str) -> str:
 
 
 def _stream(say: Say, argument: str) -> str:
-    """Say so many pieces of 4 kB, and return when that began (seconds of CLOCK_MONOTONIC)."""
+    """Say so many pieces, each of so many bytes, and return when that began (seconds of CLOCK_MONOTONIC)."""
+    count, _, length = argument.partition(" ")
+    piece = "x" * (int(length) - 1) + "\n" if length else PIECE
     began = time.monotonic()
-    for _ in range(int(argument)):
-        say(PIECE)
+    for _ in range(int(count)):
+        say(piece)
     return repr(began)
 
 

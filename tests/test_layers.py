@@ -47,6 +47,8 @@ EXCEPTIONS: Final = {
     ("benchmarks.top", "runtime.top.app"): "it measures the screen itself",
     ("benchmarks.costs", "runtime.runs.journal"): "it counts what is written",
     ("benchmarks.costs", "runtime.runs.schema"): "the same",
+    ("benchmarks.loopback", "runtime.nodes.launcher"): "it finds a place's nodes in its own way",
+    ("benchmarks.loopback", "runtime.nodes.ssh"): "the same",
     ("benchmarks.watching", "actors.host.io"): "it is a host whose tasks are made up",
     ("benchmarks.watching", "runtime.control.server"): "the same",
     ("benchmarks.watching", "runtime.models.base"): "the same",

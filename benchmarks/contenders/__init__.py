@@ -7,7 +7,7 @@ from typing import Final
 
 from .base import Contender
 
-__all__ = ["CONTENDERS", "contender_class"]
+__all__ = ["CONTENDERS", "NODES", "contender_class"]
 
 CONTENDERS: Final = {
     "floor": "floor:Floor",
@@ -25,9 +25,16 @@ CONTENDERS: Final = {
     "asyncio": "in_process:InProcess",
 }
 
+NODES: Final = {
+    "node-tcp": "nodes:OverTcp",
+    "node-ssh": "nodes:OverSsh",
+    "node-ray": "nodes:OnRay",
+}
+"""Those of the benchmark of nodes alone."""
+
 
 def contender_class(name: str) -> type[Contender]:
     """Return a contender's class."""
-    module, _, attribute = CONTENDERS[name].partition(":")
+    module, _, attribute = (NODES.get(name) or CONTENDERS[name]).partition(":")
     found: type[Contender] = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     return found

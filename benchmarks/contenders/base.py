@@ -111,3 +111,12 @@ class Contender:
         """Have a task say so many pieces of 4 kB; return the seconds from the first piece to all of them arrived."""
         del pieces
         raise NotOfferedError("has no messages from a running task")
+
+    def output(self, pieces: int, length: int) -> float:
+        """Have a task say so many pieces of so many bytes; return as `stream` does."""
+        del pieces, length
+        raise NotOfferedError("has no messages from a running task")
+
+    def kill(self) -> float:
+        """Kill the process of an idle task; return the seconds until the host knows of its end."""
+        raise NotOfferedError("is not measured")

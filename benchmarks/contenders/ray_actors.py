@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from .. import work
@@ -15,6 +17,9 @@ from ..processes import wait_gone
 from .base import Contender, Task
 
 __all__ = ["Ray"]
+
+_AHEAD: Final = 64
+"""Pieces that a generator may have made ahead of who takes them."""
 
 _SOON: Final = 1.0
 """Seconds from which on an actor that is to hang does, so that it can answer before."""
@@ -44,6 +49,16 @@ class _Worker:
     def echo(self, message: bytes) -> bytes:
         """Answer a message with itself."""
         return message
+
+    def stream(self, pieces: int, length: int) -> Iterator[object]:
+        """Say when that began, and so many pieces."""
+        yield time.monotonic()
+        for _ in range(pieces):
+            yield "x" * length
+
+    def where(self) -> int:
+        """Return the id of its process."""
+        return os.getpid()
 
 
 class _Task:
@@ -123,6 +138,29 @@ class Ray(Contender):
             return answer
 
         return ask
+
+    def output(self, pieces: int, length: int) -> float:
+        """Take what a generator of an actor yields, which is bound in how far it may be ahead."""
+        actor = self._worker.remote()
+        self._ray.get(actor.where.remote())
+        said = actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=_AHEAD)
+        first, *arrived = (self._ray.get(piece) for piece in said.remote(pieces, length))
+        began: float = first
+        if len(arrived) != pieces:
+            raise RuntimeError(f"{len(arrived)} of {pieces} pieces arrived.")
+        return time.monotonic() - began
+
+    def kill(self) -> float:
+        """Kill an actor's process, and wait until a call of it is refused."""
+        actor = self._worker.remote()
+        pid = self._ray.get(actor.where.remote())
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        while True:
+            try:
+                self._ray.get(actor.where.remote())
+            except self._ray.exceptions.RayError:
+                return time.monotonic() - began
 
     def _keep(self, task: _Task) -> _Task:
         self._tasks.append(task)  # an actor that nobody refers to is ended

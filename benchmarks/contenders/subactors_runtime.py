@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, ClassVar, Final
@@ -19,20 +21,24 @@ STANDBY_SETTING: Final = "standby"
 
 _STANDBY: Final = 4
 
+_AGENTS: Final = frozenset({"leak", "asks"})
+"""Plain work that has an agent of its own, of the same name."""
+
 _MEMORY_LIMIT: Final = f"{work.LEAK // 2_000_000}MB"
 """Of the leaking task, half of what it would take."""
 
 
 def team(base_url: str = "http://127.0.0.1:9/v1") -> dict[str, Any]:
-    """Return the team: one agent for all plain work, one with a limit, two with a model at `base_url`.
+    """Return the team: an agent for all plain work, one with a limit, one that has tasks, two with a model.
 
-    That there are agents with a model is what has the zygote import `openai`.
+    The model is at `base_url`. That there are agents with a model is what has the zygote import `openai`.
     """
     return {
         "runtime": {"preload": ["benchmarks.work"]},
         "agents": {
             "worker": {"entrypoint": "benchmarks.work:serve"},
             "leak": {"entrypoint": "benchmarks.work:serve", "limits": {"memory": _MEMORY_LIMIT}},
+            "asks": {"entrypoint": "benchmarks.work:serve", "sub_agents": ["worker"]},
             "llm": {"model": "answer", "instruction": "Answer."},
             "llm_idle": {"model": "hold", "instruction": "Answer.", "toolsets": [{"type": "think"}]},
         },
@@ -109,9 +115,12 @@ class Subactors(Contender):
     def start(self, name: str, argument: str = "") -> Task:
         """Run a task."""
         if name in {"llm", "llm_idle"}:
-            return _Task(self, self.runtime.run(name, "Answer."))
-        agent = "leak" if name == "leak" else "worker"
-        return _Task(self, self.runtime.run(agent, f"{name} {argument}"))
+            return _Task(self, self.runtime.run(name, "Answer.").id)
+        return _Task(self, self.start_id(name, argument))
+
+    def start_id(self, name: str, argument: str = "") -> str:
+        """Run a plain task, and return its id."""
+        return self.runtime.run(name if name in _AGENTS else "worker", f"{name} {argument}").id
 
     def wait_all(self, tasks: Sequence[Task], timeout: float = 300.0) -> None:
         """Wait with one call."""
@@ -142,12 +151,27 @@ class Subactors(Contender):
 
     def stream(self, pieces: int) -> float:
         """Into the journal's files: the bound is set so that all of it is kept."""
-        task_id = self.runtime.run("worker", f"stream {pieces}")
-        view = self.runtime.wait([task_id])[0]
+        return self.output(pieces, len(work.PIECE))
+
+    def output(self, pieces: int, length: int) -> float:
+        """As `stream`."""
+        view = self.runtime.wait([self.start_id("stream", f"{pieces} {length}")])[0]
         ended = monotonic()
-        if view.output_size != pieces * len(work.PIECE):
+        if view.output_size != pieces * length:
             raise RuntimeError(f"{view.output_size} bytes arrived: {view.status} {view.reason}")
         return ended - float(view.result)
+
+    def kill(self) -> float:
+        """Kill an idle task's process, which is on this machine wherever the host thinks that it is."""
+        task_id = self.start_id("idle")
+        pid = int(self.first_output(task_id))
+        began = monotonic()
+        os.kill(pid, signal.SIGKILL)
+        (view,) = self.runtime.wait([task_id])
+        took = monotonic() - began
+        if "SIGKILL" not in view.reason:
+            raise RuntimeError(f"A killed task ended otherwise: {view.reason}")
+        return took
 
 
 class SubactorsStandby(Subactors):

@@ -20,6 +20,7 @@ from . import (
     isolation,
     mapping,
     memory,
+    nodes,
     remembered,
     round_trip,
     run_returns,
@@ -31,7 +32,10 @@ from . import (
 )
 from .base import Scenario, Size
 
-__all__ = ["SCENARIOS", "measure_of"]
+__all__ = ["NODE_SCENARIOS", "SCENARIOS", "measure_of"]
+
+NODE_SCENARIOS: Final = nodes.NODE_SCENARIOS
+"""Those of the benchmark of nodes alone."""
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     scenario.name: scenario
@@ -71,4 +75,4 @@ def measure_of(name: str) -> Callable[[Contender, Size, Recorder], None]:
         case "killed":
             return isolation.killed
         case _:
-            return SCENARIOS[name].measure
+            return (NODE_SCENARIOS.get(name) or SCENARIOS[name]).measure
