@@ -190,14 +190,8 @@ def test_a_cluster_without_ray_here_is_told_with_what_to_install(tmp_path: Path)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
-@pytest.mark.parametrize(
-    ("used", "state", "part"), [("0", "--", "plain, as RAY_USE_TLS is not 1"), ("1", "ok", "encr")]
-)
-def test_doctor_says_whether_the_line_of_a_cluster_is_plain(
-    used: str, state: str, part: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RAY_USE_TLS", used)
+def test_doctor_says_that_the_line_of_a_cluster_is_plain() -> None:
     _, line = place_findings((RayPlace(name="cluster"),), ping=False)
 
-    assert (line.what, line.state) == ("place cluster, line", state)
-    assert line.how.startswith(part)
+    assert (line.what, line.state) == ("place cluster, line", "--")
+    assert line.how.startswith("plain, whatever Ray has")
