@@ -28,9 +28,9 @@ from .processes import descendants, proportional_memory, unique_memory
 from .results import machine, versions
 from .usage import Look, Others, open_descriptors, process_seconds, scheduled
 
-__all__ = ["FILE", "main", "measure_nodes"]
+__all__ = ["NODE_FILE", "main", "measure_nodes"]
 
-FILE: Final = Path(__file__).parent / "node_costs.json"
+NODE_FILE: Final = Path(__file__).parent / "node_costs.json"
 
 _ROUNDS: Final = 3
 _HELD: Final = 60
@@ -308,7 +308,7 @@ def measure_nodes() -> dict[str, Any]:
 def main() -> None:
     """Parse the command line, measure, and write the file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.node_costs", description=__doc__)
-    parser.add_argument("--out", metavar="FILE", type=Path, default=FILE, help="node_costs.json here by default")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=NODE_FILE, help="node_costs.json here by default")
     given = parser.parse_args()
     given.out.write_text(json.dumps(measure_nodes(), indent=1) + "\n")
 
