@@ -29,8 +29,7 @@ from .capacity import (
     Model,
 )
 from .costs import FILE, measure
-from .node_costs import NODE_FILE
-from .node_costs import measure_nodes
+from .node_costs import NODE_FILE, measure_nodes
 from .scale_nodes import ASSUMPTIONS, sections
 from .simulation import Workload
 from .tables import count, milliseconds, table
