@@ -352,7 +352,7 @@ class NodeAgent:
                 descriptor = self._house.file(fetch.name)
                 if descriptor is None:
                     return
-                with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+                with os.fdopen(descriptor, "rb") as file:
                     file.seek(fetch.start)
                     channel.sendfile(file)
 

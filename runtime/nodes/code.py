@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ...actors.regular_files import open_to_read
 from ..errors import RunError
 from ..tasks.wording import size
 
@@ -33,10 +34,11 @@ def pack(folder: Path) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz", preset=1) as archive:
         for path in sorted(_files(folder)):
-            entry = tarfile.TarInfo(str(path.relative_to(folder)))
-            data = path.read_bytes()
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
+            data = _content(path)
+            if data is not None:
+                entry = tarfile.TarInfo(str(path.relative_to(folder)))
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
     if packed.tell() > _MOST:
         raise RunError(
             f"The folder {folder} has {size(packed.tell())} of files, packed, and a node is sent {size(_MOST)}. "
@@ -56,6 +58,16 @@ def _files(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _NOT_SENT and not name.startswith(".")]
         for name in names:
-            path = Path(where, name)
-            if not name.startswith(".") and path.is_file() and path.stat().st_size <= _LARGEST:
-                yield path
+            if not name.startswith("."):
+                yield Path(where, name)
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what is in a file, or in what it leads to; None for what is no regular file, too large, or unreadable."""
+    try:
+        descriptor = open_to_read(path, follow=True)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(_LARGEST + 1)
+    return data if len(data) <= _LARGEST else None

@@ -379,7 +379,8 @@ class NodePlace:
             if start.body.booking is not None and start.body.booking.node == node.name:
                 start.body.booking.renew()
         self._launcher.release(node.name)
-        self._despair()
+        if not isinstance(self._config, SshPlace):  # of those the launcher says why, in a moment
+            self._despair()
 
 
 def _ignore(refused: str) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ...actors import environment
+from ...actors.regular_files import exists, make, open_to_read
 from ..errors import RequirementError
 from ..team.places import SshPlace
 from .launcher import NodeFound
@@ -65,6 +66,9 @@ _AT_ONCE: Final = 0.2
 
 _END: Final = 3.0
 """Seconds that ssh may take to end once the agent has been told to."""
+
+_LAST_WORDS: Final = 4096
+"""Bytes at the end of what ssh has written in which its last line is looked for."""
 
 _PLAIN: Final = re.compile(r"[\w@%+=:,./~-]+", re.ASCII)
 
@@ -164,7 +168,7 @@ class SshLauncher:
         pair = socket.socketpair()
         ours: socket.socket | None = pair[0]
         theirs = pair[1]
-        with errors.open("wb") as stderr, theirs:
+        with os.fdopen(make(errors), "wb") as stderr, theirs:
             agent = self._start(host, (), self._command(), stdin=theirs, stderr=stderr)
             way = self._start(host, (*_FORWARD, "-L", f"{here}:{there}"), _WAIT, stdin=subprocess.PIPE, stderr=stderr)
         with self._lock:
@@ -214,7 +218,7 @@ class SshLauncher:
         while not self._closing.wait(_LOOK_EVERY) and time.monotonic() < until:
             if any(process.poll() is not None for process in processes):
                 return False
-            if socket_file.exists():
+            if exists(socket_file):
                 return True
         return False
 
@@ -233,7 +237,8 @@ class SshLauncher:
 
 def _last_words(errors: Path) -> str:
     """Return the last line that ssh, or the agent, has written to standard error."""
-    with contextlib.suppress(OSError):
-        lines = errors.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
+    with contextlib.suppress(OSError), os.fdopen(open_to_read(errors), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_WORDS))
+        lines = file.read(_LAST_WORDS).decode("utf-8", "replace").strip().splitlines()
         return lines[-1].strip().rstrip(".") if lines else ""
     return ""
