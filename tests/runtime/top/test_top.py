@@ -56,6 +56,8 @@ def test_the_tree_shows_who_has_started_whom_with_marks_and_reasons_and_the_keys
         await screen.until("hello there")
         await screen.until("ValueError: on pur")
         at = next(at for at, line in enumerate(screen.lines) if short(owner) in line)
+        # One that has said nothing yet shows what it was asked: the same words.
+        await screen.until(lambda: "●" in screen.lines[at + 2], "the second one runs")
         assert ["✗" in line for line in screen.lines[at + 1 : at + 3]] == [True, False]
         assert ["●" in line for line in screen.lines[at + 1 : at + 3]] == [False, True]
         assert f"▾ leads {short(owner)}" in screen.text
