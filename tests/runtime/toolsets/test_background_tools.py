@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from orchestrator_team import orchestrated, orchestrated_runtime, started
-from processes_and_waits import wait_until
+from processes_and_waits import children_of, look_at, wait_until
 from subactors.runtime import OrchestratorTools, Runtime, TaskView
 from subactors.runtime.tasks.messages import TaskRequest
 from subactors.runtime.team.config import AgentConfig, Settings, ToolsetConfig
@@ -131,12 +134,28 @@ def test_an_agent_without_sub_agents_cannot_transfer_tasks() -> None:
 
 def test_run_answers_with_the_id_while_the_process_is_still_starting() -> None:
     with Runtime.from_mapping(orchestrated(), standby=0) as runtime, runtime.toolset("boss") as toolset:
-        answer = call(toolset, "run_background_agent", agent="echo", task="hello")
+        with _no_process_is_forked():
+            answer = call(toolset, "run_background_agent", agent="echo", task="hello")
+            (view,) = runtime.list()
 
-        (view,) = runtime.list()
         assert view.status == "starting"
         assert answer.data == {"task_id": view.id, "agent": "echo"}
         assert view.id in answer.text
+
+
+@contextlib.contextmanager
+def _no_process_is_forked() -> Iterator[None]:
+    """Have the zygotes of this process stand still, for less than makes their hosts take them for dead."""
+    seen = [look_at(pid) for pid in children_of(os.getpid())]
+    zygotes = [process.pid for process in seen if process is not None and process.name == "subactors-zyg"]
+    assert zygotes
+    for zygote in zygotes:
+        os.kill(zygote, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for zygote in zygotes:
+            os.kill(zygote, signal.SIGCONT)
 
 
 def test_what_is_expected_reaches_the_agent(runtime: Runtime, toolset: OrchestratorTools) -> None:
