@@ -37,6 +37,7 @@ from ..wire.node import (
     Notice,
     Opening,
     Order,
+    Parting,
     Proof,
     Serving,
     Setup,
@@ -311,19 +312,20 @@ class NodeLink:
         if not self._their_nonce:
             raise ProtocolError("something before its proof")
         match message:
-            case Serving():
+            case Serving(problem=""):
                 self._on_serving(message)
+            case Serving(problem=why) | Parting(why):
+                self._lose(why)
             case Forked(key, pid):
                 self._on_forked(key, pid)
-            case ForkFailed(key, what):
-                if (process := self.processes.get(key)) is not None:
-                    process.on_start_failed(what)
+            case ForkFailed(key, what) if (process := self.processes.get(key)) is not None:
+                process.on_start_failed(what)
             case Ended():
                 self._on_ended(message)
             case Notice(body):
                 self._listener.node_said(self, bytes(body))
-            case Beat():
-                pass  # which the line has noted
+            case Beat() | ForkFailed():
+                pass  # the line has noted the one, and nobody waits for the other any more
 
     def _on_forked(self, key: int, pid: int) -> None:
         self._note_opened(key)
@@ -345,9 +347,6 @@ class NodeLink:
         self._send(Setup(self._setup))
 
     def _on_serving(self, message: Serving) -> None:
-        if message.problem:
-            self._lose(message.problem)
-            return
         self.folder, self._groups = message.folder, message.groups
         self.is_serving = self.has_served = True
         self._listener.node_serving(self)

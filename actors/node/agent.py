@@ -40,6 +40,7 @@ from ..wire.node import (
     Notice,
     Opening,
     Order,
+    Parting,
     Proof,
     Serving,
     Setup,
@@ -175,7 +176,9 @@ class NodeAgent:
             self._line.close()
 
     def _end(self, why: str) -> None:
-        self._why = self._why or why
+        if not self._why:
+            self._why = why
+            self._say(Parting(why))
         self._over.set()
 
     def _enter(self, first: First, channel: socket.socket) -> bool:

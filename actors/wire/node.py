@@ -34,6 +34,7 @@ __all__ = [
     "Notice",
     "Opening",
     "Order",
+    "Parting",
     "Proof",
     "Serving",
     "Setup",
@@ -197,6 +198,12 @@ class Leave(msgspec.Struct, frozen=True, tag="leave"):
     """Host to node, last: end everything, and then yourself."""
 
 
+class Parting(msgspec.Struct, frozen=True, tag="parting"):
+    """Node to host, last: it ends everything, and why, as a clause."""
+
+    why: str
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Node to host: a message of the layer above."""
 
@@ -225,7 +232,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 
 
 ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave
-FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | Beat | Notice
+FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | Beat | Notice | Parting
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _first: Final[msgspec.msgpack.Decoder[First]] = msgspec.msgpack.Decoder(First)

@@ -23,6 +23,7 @@ from ...actors import (
     spawn_elsewhere,
 )
 from ..place.base import Body, Look
+from ..runs.folder import RunFiles
 from ..tasks.nodes import NodeState, NodeView
 from ..tasks.spec import TaskSpec
 from ..tasks.views import Vitals
@@ -242,7 +243,7 @@ class NodePlace:
                 (start.actor_class, (spec,), {}),
                 label=spec.id,
                 directory=link.folder if spec.workdir == "private" else shared,
-                capture=f"{link.folder}/log/{spec.id}.log",
+                capture=f"{RunFiles(Path(link.folder)).log}/{spec.id}.log",
                 limits=start.limits,
             )
         except Exception as error:  # noqa: BLE001 - whatever an object raises that is pickled; it is this task's fault
@@ -278,7 +279,8 @@ class NodePlace:
             place=self.name,
             name=name,
             state=serving if link.is_serving else "connecting",
-            address=link.address if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
+            # A path of this machine, behind which ssh is, says nothing of the node.
+            address="" if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
             tasks=len(link.processes),
             memory_available=self._news.available.get(name),
             silent=round(link.silent, 3),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...actors import ActorProcess, Node, ProcessLimits, ProcessListener, RemoteProcess
+from ..runs.folder import RunFiles
 from ..runs.workdir import worktree_folder
 from ..team.config import Workdir
 
@@ -25,7 +26,7 @@ def own_folder(node: Node, workdir: Workdir, task_id: str) -> str:
         case "shared":
             return ""
         case "private":
-            return f"{node.folder}/work/{task_id}"
+            return str(RunFiles(Path(node.folder)).work / task_id)
         case "worktree":
             return str(worktree_folder(Path(node.folder), task_id))
 

@@ -69,7 +69,7 @@ def test_a_node_that_goes_ends_its_tasks_once_and_leaves_nothing(
         FAULTS[fault](cluster)
         view = ended(runtime, pair.goes)
 
-        assert (view.status, view.reason) == ("failed", "Node second was lost (it closed its connection).")
+        assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
         wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
         assert runtime.view(pair.stays).status == "running"
         assert not any(map(is_gone, pair.left))
