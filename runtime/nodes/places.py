@@ -53,6 +53,10 @@ class Places:
         """See `Place`."""
         return (self._placed.get(task_id) or self._here).latest(task_id)
 
+    def watched(self) -> None:
+        """See `Place`; nodes tell once a second as it is."""
+        self._here.watched()
+
     def samples(self, task_id: str) -> list[Sample]:
         """See `Place`."""
         return (self._placed.get(task_id) or self._here).samples(task_id)

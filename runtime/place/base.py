@@ -134,14 +134,12 @@ class Place(Protocol):
     def forget(self, task_id: str) -> None:
         """Look no more at a task whose process has ended."""
 
-    def latest(self, task_id: str, *, watched: bool = False) -> Vitals | None:
-        """Return the last sample of what a task uses; None if there is none yet. In any thread.
-
-        Args:
-            task_id: the task.
-            watched: whether somebody watches all tasks just now: samples are taken more often then, for a moment.
-        """
+    def latest(self, task_id: str) -> Vitals | None:
+        """Return the last sample of what a task uses; None if there is none yet. In any thread."""
         ...
+
+    def watched(self) -> None:
+        """Somebody watches all tasks just now: here samples are taken more often then, for a moment. In any thread."""
 
     def samples(self, task_id: str) -> list[Sample]:
         """Return the latest samples of what a task uses, oldest first; none of one that has ended. In any thread."""

@@ -144,11 +144,13 @@ class LocalPlace:
         """See `Place`."""
         self._watched.pop(task_id, None)
 
-    def latest(self, task_id: str, *, watched: bool = False) -> Vitals | None:
+    def latest(self, task_id: str) -> Vitals | None:
         """See `Place`."""
-        if watched:
-            self._sampler.watched()
         return self._sampler.latest(task_id)
+
+    def watched(self) -> None:
+        """See `Place`."""
+        self._sampler.watched()
 
     def samples(self, task_id: str) -> list[Sample]:
         """See `Place`."""

@@ -78,7 +78,7 @@ class Answers:
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
-        self._latest, self._look_back, self._samples = place.latest, place.look_back, place.samples
+        self._where, self._latest, self._look_back = place, place.latest, place.look_back
         self.budgets = Budgets(registry)
         self._stop = stop
         self._settings = settings
@@ -356,10 +356,8 @@ class Answers:
         if self._watchers is None:
             from .watchers import Watchers  # noqa: PLC0415 - nobody watches most runs
 
-            samples, most = self._samples, self._settings.max_running
-            self._watchers = Watchers(
-                self._registry, self._mailbox, latest=self._latest, samples=samples, max_running=most
-            )
+            most = self._settings.max_running
+            self._watchers = Watchers(self._registry, self._mailbox, place=self._where, max_running=most)
         self._watchers.watch(request, caller, reply_to)
 
     def _place(self, task: Task) -> int:

@@ -7,8 +7,7 @@ a second at most. A task that is as it was costs a comparison. Used in the super
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,12 +16,15 @@ from ..errors import CapacityError, RunError
 from ..tasks.changes import ChangeLog
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.views import Vitals, iso_time
-from ..tasks.watching import LONGEST_TASK, Sample, TaskChanges, TaskRow, WatchTasks, last_line
+from ..tasks.watching import LONGEST_TASK, TaskChanges, TaskRow, WatchTasks, last_line
 from ..text import bounded, encodable
 from .doing import doing, doing_began
 from .messages import Mailbox, WatchDue
 from .registry import TaskRegistry
 from .task import Task
+
+if TYPE_CHECKING:
+    from ..place.base import Place
 
 __all__ = ["Watchers"]
 
@@ -55,8 +57,7 @@ class Watchers:
     Args:
         registry: the tasks.
         mailbox: the supervisor's.
-        latest: returns the last sample of what a task uses; see `Place`.
-        samples: returns the latest samples.
+        place: where tasks run.
         max_running: how many tasks may run.
     """
 
@@ -65,14 +66,12 @@ class Watchers:
         registry: TaskRegistry,
         mailbox: Mailbox,
         *,
-        latest: Callable[..., Vitals | None],
-        samples: Callable[[str], list[Sample]],
+        place: Place,
         max_running: int,
     ) -> None:
         self._registry = registry
         self._mailbox = mailbox
-        self._latest = latest
-        self._samples = samples
+        self._place = place
         self._max_running = max_running
         self._log: ChangeLog[TaskRow] = ChangeLog()
         self._seen: dict[str, tuple[object, ...]] = {}
@@ -135,7 +134,7 @@ class Watchers:
         samples = {}
         if waiting.request.samples:
             running = (task.id for task in self._registry.unended_tasks())
-            samples = {task_id: found for task_id in running if (found := self._samples(task_id))}
+            samples = {task_id: found for task_id in running if (found := self._place.samples(task_id))}
         waiting.reply_to.set(
             TaskChanges(
                 cursor=changed.cursor,
@@ -152,12 +151,13 @@ class Watchers:
     def _look(self) -> None:
         """Take note of what has changed of all tasks since the last look."""
         self._looked = time.monotonic()
+        self._place.watched()
         registry, log = self._registry, self._log
         places = registry.queue.places() if registry.queued else {}
         tasks = registry.visible(_HOST)
         seen: dict[str, tuple[object, ...]] = {}
         for task in tasks:
-            vitals = None if task.is_over else self._latest(task.id, watched=True)
+            vitals = None if task.is_over else self._place.latest(task.id)
             state = _state(task, vitals, places.get(task.id, 0))
             if self._seen.get(task.id) != state:
                 log.put(_row(task, vitals, places.get(task.id, 0)))

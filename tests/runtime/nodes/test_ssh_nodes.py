@@ -20,6 +20,7 @@ from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import node_link, versions
 from subactors.runtime import Runtime, TaskView
 from subactors.runtime.nodes import finding
+from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
 
@@ -175,6 +176,17 @@ def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) ->
 
         assert (waiting.status, waiting.doing) == ("starting", "waiting for a node of place lab")
         assert ended(runtime, second).status == "completed"
+
+
+def test_whoever_watches_sees_the_tasks_on_nodes_and_what_they_use(lab: SshPlace, tmp_path: Path) -> None:
+    with opened(only(lab), state_dir=tmp_path) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+
+        def watched() -> TaskChanges:
+            return runtime._host.ask(WatchTasks(samples=True)).result(PATIENCE)
+
+        wait_until(lambda: task.id in watched().samples, "it is seen what it uses", limit=PATIENCE)
+        assert [change["id"] for change in watched().changed] == [task.id]
 
 
 # --- what cannot be had ---------------------------------------------------------------------------------------------
