@@ -28,6 +28,7 @@ from multiprocessing import (  # noqa: F401 - those not used here are imported o
 from typing import TYPE_CHECKING, Any
 
 from ..cpython import inheriting, tracker_of_multiprocessing
+from ..host.interrupted import passing_interrupts_on
 from ..wire.inheritance import received_descriptors
 from .main_module import prepare_main
 from .zygote_context import get_context
@@ -61,5 +62,6 @@ def be(start: Start, channel: ChildChannel) -> int:
         # What this process sends names them as the host does, which finds its own by that.
         vars(sys.modules["__main__"]).update(by_value)
     parent = os.pidfd_open(process_obj._parent_pid)
+    process_obj.run = passing_interrupts_on(process_obj.run)
     code: int = process_obj._bootstrap(parent_sentinel=parent)  # what runs it with each start method, since 2.6
     return code

@@ -109,8 +109,8 @@ class Popen(ForkedProcess):
                     # What it has started is ended, and the zygote tells its code in a moment, or the I/O thread gives
                     # that up.
                     self.returncode = result_of(self._ended)
-            except KeyboardInterrupt:
-                pass_interrupt_on()
+            except KeyboardInterrupt as interrupt:
+                pass_interrupt_on(interrupt)
                 raise
         return self.returncode
 

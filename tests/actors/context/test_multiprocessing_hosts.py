@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from first_forms import first_always
@@ -290,6 +292,19 @@ if __name__ == "__main__":
 """
 
 
+@contextmanager
+def _ready(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A host that has said that it is ready; killed at the end, where it has not ended."""
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as host:
+        try:
+            assert host.stdout is not None
+            assert host.stdout.readline() == "ready\n"
+            yield host
+        finally:
+            host.kill()
+
+
 def _sleeps(pid: int, looks: list[bool]) -> bool:
     """Whether the main thread sleeps, at this look and at the last ones."""
     looks.append(Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S")
@@ -303,11 +318,7 @@ def test_one_interrupt_ends_a_host_and_the_processes_that_its_exit_waits_for(
     tmp_path: Path, how: str, depth: str
 ) -> None:
     script = written(tmp_path, INTERRUPTED)
-    with subprocess.Popen(
-        [sys.executable, script, how, depth], env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as host:
-        assert host.stdout is not None
-        assert host.stdout.readline() == "ready\n"
+    with _ready(script, how, depth) as host:
         everything = {process.pid for process in descendants_of(host.pid)}
         # It has come to its wait: before that, what it catches is nothing that this package hears of.
         looks: list[bool] = []
@@ -318,6 +329,41 @@ def test_one_interrupt_ends_a_host_and_the_processes_that_its_exit_waits_for(
     assert host.returncode == (0 if how == "caught" else -signal.SIGINT), errors
     assert said == ("caught\n" if how == "caught" else "")
     wait_until(lambda: all(is_gone(pid) for pid in everything), "all are gone", limit=GONE_WITHIN)
+
+
+COUNTING = """
+import signal, sys, time
+from multiprocessing import util
+from subactors.actors import get_context
+
+def work(ready, last):
+    seen = []
+    signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    ready.put("runs")
+    last.get()
+    print(len(seen), flush=True)
+
+if __name__ == "__main__":
+    context = get_context()
+    ready, last = context.SimpleQueue(), context.SimpleQueue()
+    process = context.Process(target=work, args=(ready, last))
+    process.start()
+    ready.get()
+    # The exit has passed on by now what it passes on, and does not yet wait for the process.
+    util.Finalize(None, last.put, args=("that was the last",), exitpriority=50)
+    print("ready", flush=True)
+    process.join()
+"""
+
+
+def test_one_interrupt_is_one_signal_to_each_process_whether_its_wait_or_its_exit_passes_it_on(tmp_path: Path) -> None:
+    with _ready(written(tmp_path, COUNTING)) as host:
+        looks: list[bool] = []
+        wait_until(lambda: _sleeps(host.pid, looks), "it waits")
+        host.send_signal(signal.SIGINT)
+        said, errors = host.communicate(timeout=PATIENCE)
+
+    assert said == "1\n", errors
 
 
 def test_the_example_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
