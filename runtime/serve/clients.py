@@ -138,6 +138,8 @@ class Visits:
                     status = message["status"]
                     if scope["method"] == "GET" and status < _REDIRECTED:
                         stream.enter_context(known.client.reach.stream())
+                elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                    visit.is_answered = True
 
             try:
                 await self._app(scope, receive, watching)

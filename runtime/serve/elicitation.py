@@ -1,7 +1,9 @@
 """Elicitation: asks the user of an MCP client what its tasks ask a person, if the client can.
 
-A client that began with a handshake is sent a request. If the stream breaks off that it went by, it may be lost: as
-soon as the client can be reached again, it is cancelled and made anew, so that one at a time is open.
+A client that began with a handshake is sent a request, a form for its user. If the way breaks off that the form went
+by, it may be lost, so it is made anew as soon as the client can be reached again. On the client's own stream the former
+one is cancelled first. Of a call that broke off nothing can be cancelled, so its form stays open: the first answer to
+any of them counts, and the others are cancelled then.
 
 One of the protocol of 2026-07-28 is told in an answer what input is required (`inputs`).
 """
@@ -14,12 +16,15 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from mcp.shared.exceptions import NoBackChannelError
+
 from ..errors import RunError, RuntimeClosedError
 from ..people import NONE_FITS, Gone, Tries, not_answered
 from ..tasks.gateway import Caller
 from ..tasks.questions import AnswerQuestion, Question
 from .client import PERSON, Client
 from .elicitation_form import answer_of, form_of, message_of
+from .reach import Reach, Way
 
 if TYPE_CHECKING:
     from mcp_types import ElicitResult
@@ -100,11 +105,9 @@ class Elicitation:
             client.ask(question)
             gone.call(lambda: self._ask_no_more(client, question))
             return None  # the answer comes with a request
+        message, form = message_of(question, wrong), form_of(question)
         async with client.asking:
-            answered = None
-            while answered is None and (way := await client.reach.way()) is not None:
-                form = way.session.elicit_form(message_of(question, wrong), form_of(question), way.call)
-                answered = await _unless(client.reach.other_than(way), form)
+            answered = await first_answer(client.reach, lambda way: way.session.elicit_form(message, form, way.call))
         if answered is None:
             return None
         if answered.action == "accept":
@@ -122,13 +125,40 @@ class Elicitation:
         return next((client for client in self._clients() if client.id in callers), None)
 
 
-async def _unless(first: Coroutine[Any, Any, object], asking: Coroutine[Any, Any, ElicitResult]) -> ElicitResult | None:
-    """Return what comes of asking; None if something else is done first, and then it is cancelled at the client."""
-    works = asyncio.create_task(asking), asyncio.create_task(first)
+async def first_answer(reach: Reach, ask: Callable[[Way], Coroutine[Any, Any, ElicitResult]]) -> ElicitResult | None:
+    """Ask by one way, and anew whenever it breaks off; return the first answer. None: the client has gone away.
+
+    Args:
+        reach: where the client can be asked.
+        ask: asks by a way, and returns the answer. If it is cancelled, so is the form at the client.
+    """
+    forms: dict[asyncio.Task[ElicitResult], Way] = {}
+    following = asyncio.create_task(reach.way())
     try:
-        await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
-        return works[0].result() if works[0].done() else None
+        while True:
+            await asyncio.wait([*forms, following], return_when=asyncio.FIRST_COMPLETED)
+            for form in [form for form in forms if form.done()]:
+                if not isinstance(form.exception(), NoBackChannelError):
+                    return form.result()
+                del forms[form]  # the call that it should go along with has just been answered
+                following.cancel()
+                following = asyncio.create_task(reach.way())
+            if following.done():
+                way = following.result()
+                if way is None:
+                    return None
+                if way.call is None:
+                    lost = [form for form, former in forms.items() if former.call is None]
+                    await _cancelled(lost)
+                    forms = {form: former for form, former in forms.items() if form not in lost}
+                forms[asyncio.create_task(ask(way))] = way
+                following = asyncio.create_task(reach.after(way))
     finally:
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
+        await _cancelled([*forms, following])
+
+
+async def _cancelled(works: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they are."""
+    for work in works:
+        work.cancel()
+    await asyncio.gather(*works, return_exceptions=True)

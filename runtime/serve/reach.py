@@ -30,7 +30,7 @@ class Visit(msgspec.Struct, eq=False):
 
     Attributes:
         is_over: whether its answer has been sent, or nobody listens to it any more.
-        is_answered: whether it was answered while somebody listened: what was sent before has arrived, too.
+        is_answered: whether its answer was written to the end, and so what was sent before it.
     """
 
     is_over: bool = False
@@ -88,7 +88,6 @@ class Reach:
             yield
         finally:
             self._calls.pop(context.session, None)
-            visit.is_answered = not visit.is_over
 
     def over(self, visit: Visit) -> None:
         """Nothing is sent along with a request any more."""
@@ -106,11 +105,11 @@ class Reach:
             await self._change()
         return None
 
-    async def other_than(self, way: Way) -> None:
-        """Wait until a way has broken off, so that what was sent by it may be lost, and there is another or none."""
+    async def after(self, way: Way) -> Way | None:
+        """Return the next way, once one has broken off, so that what was sent by it may be lost; None: as `way`."""
         while not (self._is_closed or (way.visit.is_over and not way.visit.is_answered)):
             await self._change()
-        await self.way()
+        return await self.way()
 
     async def _change(self) -> None:
         self._changed.clear()

@@ -140,10 +140,34 @@ def test_what_was_asked_along_with_a_stream_that_breaks_off_is_asked_anew(server
     (_, first), (cancelled, second) = asked(11), asked(12)
     assert second != first
     assert cancelled == ([first] if has_stream else [])  # no stream is left by which to tell of a call that broke off
+    # The user may have had the first one, and then its answer counts.
     answer = {"action": "accept", "content": {"answer": "Ada"}}
-    server.post({"jsonrpc": "2.0", "id": second, "result": answer}, mcp_session_id=session)
+    open_yet = second if has_stream else first
+    server.post({"jsonrpc": "2.0", "id": open_yet, "result": answer}, mcp_session_id=session)
     assert "Ada" in server.call(session, "wait_background_agents", {"task_ids": [task_id]})["content"][0]["text"]
     server.post(method="DELETE", mcp_session_id=session)
+
+
+def test_an_approval_is_asked_for_anew_though_a_short_call_has_come_and_ended_since_its_stream_broke_off(
+    server: Server,
+) -> None:
+    allowed = {"action": "accept", "content": {"answer": "allow once"}}
+    for _ in range(4):  # the short call ends before it is asked along with it, or after
+        session = server.open_session(can_ask=True)
+        task_id = server.started(session, "worker", json.dumps([["think", {"thought": "hm"}]]))
+        wait = tool_call("wait_background_agents", {"task_ids": [task_id]})
+        with server.streamed(wait, mcp_session_id=session) as messages:
+            assert next(messages)["method"] == "elicitation/create"
+        result: dict[str, Any] = {}
+        for call in (tool_call("view_background_agent", {"task_id": task_id}), wait):
+            with server.streamed(call, mcp_session_id=session) as messages:
+                for message in messages:
+                    if message.get("method") == "elicitation/create":
+                        answer = {"jsonrpc": "2.0", "id": message["id"], "result": allowed}
+                        server.post(answer, mcp_session_id=session)
+                    result = message.get("result", result)
+        assert "Thoughts so far:" in result["content"][0]["text"]
+        server.post(method="DELETE", mcp_session_id=session)
 
 
 def test_an_approval_is_denied_at_once_for_a_client_that_cannot_ask_its_user(server: Server) -> None:
