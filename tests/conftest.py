@@ -19,6 +19,7 @@ from processes_and_waits import Holdings, Process
 from ray_clusters import RayCluster, needs_ray, ray_cluster
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors import ProcessActor, ProcessSystem
+from subactors.runtime import host
 from warm_commands import started
 
 _PATIENCE = 5.0
@@ -187,6 +188,12 @@ def zygote_for_mcp() -> Iterator[None]:
     """The same, with what asks an MCP server."""
     with lent(FOR_MCP):
         yield
+
+
+@pytest.fixture
+def own_zygote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runtimes of one test start a zygote of their own, and end it as they close, whatever others of its file share."""
+    monkeypatch.setattr(host, "ProcessSystem", ProcessSystem)
 
 
 @pytest.fixture(scope="module")

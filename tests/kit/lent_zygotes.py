@@ -2,7 +2,10 @@
 
 A test file asks for it with `pytestmark = pytest.mark.usefixtures("zygote_for_tasks")`. `"zygote_for_models"` has what
 asks a model over HTTP, too, and `"zygote_for_mcp"` also what asks an MCP server. Each task has a process of its own all
-the same; none stands by. A runtime whose zygote would import more than the lent one has its own.
+the same. A runtime has a zygote of its own if processes are to stand by, or if it would import more than the lent one.
+
+A runtime that has borrowed closes in another way than those of users. So a file whose subject are closes has a test
+with `own_zygote`.
 """
 
 from __future__ import annotations
@@ -106,7 +109,7 @@ def lent(mapping: dict[str, Any]) -> Iterator[None]:
     system = ProcessSystem(preload=modules, for_many=False, withheld=keys, fenced=True)
 
     def made(**settings: Any) -> Any:
-        does_more = any(settings.get(name) for name in ("folders", "late_preload"))
+        does_more = any(settings.get(name) for name in ("folders", "late_preload", "standby"))
         has_more = not {*settings.get("preload", ())} <= {*modules}
         holds_more = not ({*settings.get("withheld", ())} - keys).isdisjoint(os.environ)
         return ProcessSystem(**settings) if does_more or has_more or holds_more else _Borrowed(system)

@@ -49,6 +49,7 @@ def test_a_model_has_its_key_whether_or_not_the_function_finds_it(keys: bool, ow
         assert server.authorizations == ["Bearer sk-secret-of-the-test"]
 
 
+@pytest.mark.usefixtures("own_zygote")
 @pytest.mark.parametrize("name", ["hangs_in_a_tool", "awaits_a_hanging_tool"])
 def test_a_stop_ends_a_call_and_what_it_runs(name: str) -> None:
     with alone(name) as runtime:

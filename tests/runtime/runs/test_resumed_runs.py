@@ -51,6 +51,7 @@ def test_after_a_kill_of_the_host_in_a_call_a_task_goes_on_and_does_nothing_agai
     assert (former.status, former.reason) == ("failed", "The host died.")
 
 
+@pytest.mark.usefixtures("own_zygote")
 def test_what_a_closed_runtime_stopped_goes_on_only_if_it_is_asked_for(tmp_path: Path) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
         task = runtime.run("plans", plan(long_call(tmp_path), {"answer": "done"}))

@@ -285,6 +285,7 @@ def test_as_completed_gives_up_after_its_time_in_a_loop_too(shared: InLoop, back
     shared(program, backend)
 
 
+@pytest.mark.usefixtures("own_zygote")
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_futures_of_a_block_s_executors_are_settled_when_it_ends(tmp_path: Path, backend: str) -> None:
     async def program(runtime: AsyncRuntime) -> list[int]:

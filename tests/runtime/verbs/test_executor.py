@@ -43,6 +43,7 @@ def closing() -> Iterator[Runtime]:
 # --- at the close ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("own_zygote")
 def test_a_future_is_settled_when_close_returns_as_the_first_that_is_called_back(closing: Runtime) -> None:
     called: list[Future[Any]] = []
     running = closing.executor().submit(submitted.wait_for, "/nowhere")

@@ -168,6 +168,7 @@ def test_a_block_that_a_failure_ends_leaves_the_futures_of_its_executors_settled
     assert [type(future.exception(0)) for future in futures] == [TaskStopped, RunError, RunError]
 
 
+@pytest.mark.usefixtures("own_zygote")
 def test_a_group_s_task_that_fails_while_the_runtime_closes_holds_nothing_up(tmp_path: Path) -> None:
     with Runtime(state_dir=tmp_path, standby=0) as closing:
         group = closing.group()
