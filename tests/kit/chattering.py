@@ -38,10 +38,11 @@ def says_at_length(count: int) -> int:
     return count
 
 
-def says_and_waits(text: str, path: str) -> str:
-    """Say something, wait until a file is there, and say that."""
+def says_and_waits(text: str, *paths: str) -> str:
+    """Say something, then for each file wait until it is there, and say that."""
     sys.stdout.write(f"{text}\n")
-    while not Path(path).exists():
-        time.sleep(0.005)
-    sys.stdout.write("go\n")
+    for path in paths:
+        while not Path(path).exists():
+            time.sleep(0.005)
+        sys.stdout.write("go\n")
     return text

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -235,26 +237,57 @@ def test_many_ends_are_told_once_each_in_few_bounded_messages() -> None:
 # --- restarts -------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def restarted_runtime() -> Iterator[Runtime]:
+    """A host of an agent that is started anew when its process is killed."""
+    boss = model("follows_a_plan", sub_agents=["echo", "waits_for_file"], toolsets=[BACKGROUND, {"type": "shell"}])
+    boss["restart"] = {"policy": "transient", "max_restarts": 2, "backoff": 0.01}
+    with Runtime.from_mapping(entrypoint_team(boss=boss), standby=0) as runtime:
+        yield runtime
+
+
 def test_an_end_that_was_told_to_no_turn_is_told_to_the_next_attempt(tmp_path: Path) -> None:
-    told_once = model("follows_a_plan", sub_agents=["echo"], toolsets=[BACKGROUND, {"type": "shell"}])
-    told_once["restart"] = {"policy": "transient", "max_restarts": 2, "backoff": 0.01}
-    crash = f"test -e {tmp_path}/once || {{ touch {tmp_path}/once; kill -9 $PPID; }}"
-    turns = plan(
-        [start("echo", "x")],
-        [["wait_background_agents", {}], ["shell", {"cmd": crash}]],
-        {"answer": "1"},
-        {"answer": "2"},
-        {"answer": "3"},
-    )
-    with Runtime.from_mapping(entrypoint_team(boss=told_once), standby=0) as runtime:
-        view = run_and_wait(runtime, "boss", turns)
-        messages = conversation(runtime, view.id)
-        (child,) = children(runtime, view.id)
+    go = tmp_path / "go"
+    turns = plan([start("waits_for_file", str(go))], [["wait_background_agents", {}]], {"answer": "1"}, {"answer": "2"})
+    with restarted_runtime() as runtime:
+        task = runtime.run("boss", turns)
+        wait_until(lambda: task.view().doing == "in wait_background_agents", "it waits", limit=PATIENCE)
+        process = task.view().pid
+        assert process is not None
+        os.kill(process, signal.SIGSTOP)  # so that it cannot say that it has heard of the end
+        go.touch()
+        wait_until(lambda: [child.ended for child in children(runtime, task.id)] == [True], "the end", limit=PATIENCE)
+        os.kill(process, signal.SIGKILL)
+        (view,) = runtime.wait([task], timeout=PATIENCE)
+        messages = conversation(runtime, task.id)
+        (child,) = children(runtime, task.id)
 
     assert (view.status, view.attempts) == ("completed", 2)
-    # Where the answer of the wait was heard of before the crash, it is in the conversation, and tells the end.
-    answers = [message["content"] for message in messages if message["role"] == "tool"]
-    assert told(messages)[child.id] + sum(f"{child.id} (echo): completed" in answer for answer in answers) == 1
+    assert told(messages) == {child.id: 1}
+    assert not _seen(messages)
+
+
+def test_an_end_that_an_answer_has_told_before_a_crash_is_not_told_to_the_next_attempt(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    crash = f"until test -e {go}; do sleep 0.01; done; kill -9 $PPID"
+    looks_and_crashes = [["wait_background_agents", {}], ["shell", {"cmd": crash}]]
+    turns = plan([start("echo", "x")], looks_and_crashes, {"answer": "1"}, {"answer": "2"})
+    with restarted_runtime() as runtime:
+        task = runtime.run("boss", turns)
+        wait_until(lambda: bool(_seen(conversation(runtime, task.id))), "the answer is written", limit=PATIENCE)
+        go.touch()
+        (view,) = runtime.wait([task], timeout=PATIENCE)
+        messages = conversation(runtime, task.id)
+
+    assert (view.status, view.attempts) == ("completed", 2)
+    assert not told(messages)
+    assert _seen(messages) == 1
+
+
+def _seen(messages: list[dict[str, Any]]) -> int:
+    """Return how many answers of tools say that a task has completed, and not behind them what is told."""
+    answers = [str(message["content"]) for message in messages if message["role"] == "tool"]
+    return sum(": completed" in answer.partition("<background_agents>")[0] for answer in answers)
 
 
 def _answers(runtime: Runtime, task: str) -> int:

@@ -84,13 +84,17 @@ def test_what_a_task_says_is_followed_to_its_end(runtime: Runtime) -> None:
     assert list(task.follow()) == [chattering.LINE * 200]  # it has ended, and is as it was
 
 
-def test_what_a_task_says_comes_while_it_runs(runtime: Runtime, tmp_path: Path) -> None:
-    task = runtime.submit(chattering.says_and_waits, "hello", str(tmp_path / "go"))
+def test_what_a_task_says_comes_piece_by_piece_while_it_runs(runtime: Runtime, tmp_path: Path) -> None:
+    first, last = tmp_path / "first", tmp_path / "last"
+    task = runtime.submit(chattering.says_and_waits, "hello", str(first), str(last))
     follower = task.follow()
 
     assert next(follower) == "hello\n"
     assert follower.next(timeout=0) is None
-    (tmp_path / "go").touch()
+    first.touch()
+    assert next(follower) == "go\n"
+    assert task.view().status == "running"
+    last.touch()
     assert list(follower) == ["go\n"]
 
 
