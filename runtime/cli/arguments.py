@@ -157,6 +157,14 @@ working_dir_option = click.option(
 )
 
 
+place_option = click.option(
+    "--place",
+    metavar="NAME",
+    shell_complete=complete_with("places"),
+    help="The place of the team where it runs, in place of the agent's own; an empty NAME: this machine.",
+)
+
+
 def id_argument(which: str) -> Decorator:
     """Return an argument that is one id.
 
@@ -189,6 +197,15 @@ def agent_of(team: Team, name: str) -> str:
     if name not in team.agents:
         agents = ", ".join(team.agents)
         raise click.UsageError(f"The team has no agent {name!r}.{nearest(name, team.agents)} Agents: {agents}.")
+    return name
+
+
+def place_given(team: Team, name: str | None) -> str | None:
+    """Return the name of a place, if one is given; raises click.UsageError if the team has none of it."""
+    places = [place.name for place in team.settings.places]
+    if name and name not in places:
+        there = f"Places: {', '.join(places)}." if places else "The team has none: `runtime.places` names them."
+        raise click.UsageError(f"There is no place {name!r}.{nearest(name, places)} {there}")
     return name
 
 

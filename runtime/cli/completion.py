@@ -47,8 +47,9 @@ def complete_with(which: str) -> Callable[..., list[CompletionItem[str]]]:
     """Return what a parameter completes its words with.
 
     Args:
-        which: `agents` of the team file that stands before; `tasks`, `running` ones, or those that can be `continued`;
-            `task agents`, which tasks have; `questions` that wait; `runs`, or `live runs`; `nodes`; `models`.
+        which: `agents` or `places` of the team file that stands before; `tasks`, `running` ones, or those that can be
+            `continued`; `task agents`, which tasks have; `questions` that wait; `runs`, or `live runs`; `nodes`;
+            `models`.
     """
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
@@ -101,11 +102,12 @@ def _words(which: str, params: dict[str, Any], incomplete: str) -> Iterator[tupl
     if which == "models":
         yield from _models()
         return
-    if which == "agents":
+    if which in {"agents", "places"}:
         from ..teamfile.load import load_team  # noqa: PLC0415 - for shells that ask
 
-        for name, agent in load_team(params.get("team_file") or _file_of_line()).agents.items():
-            yield name, agent.description
+        team = load_team(params.get("team_file") or _file_of_line())
+        of_agents = ((name, agent.description) for name, agent in team.agents.items())
+        yield from of_agents if which == "agents" else ((place.name, "") for place in team.settings.places)
         return
     from ..runs.folder import state_root  # noqa: PLC0415 - for shells that ask
 

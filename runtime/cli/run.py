@@ -13,7 +13,7 @@ from ..errors import CapacityError
 from ..host import Host
 from ..supervisor.outcome import ended_owner
 from ..tasks.gateway import Caller
-from ..tasks.messages import ListTasks, RunTask, StopTasks, ViewTask, WaitTasks
+from ..tasks.messages import ListTasks, RunOptions, RunTask, StopTasks, ViewTask, WaitTasks
 from ..tasks.past import ResumePast, check_resumable
 from ..tasks.views import TaskList, TaskView
 from ..tasks.wording import describe_view, result_text
@@ -44,7 +44,14 @@ _SHOWN_OUTPUT: Final = 10_000
 
 
 def run_root(
-    team: Team, agent: str, prompt: str, *, as_json: bool, settings: dict[str, Any], has_dashboard: bool = False
+    team: Team,
+    agent: str,
+    prompt: str,
+    *,
+    as_json: bool,
+    settings: dict[str, Any],
+    place: str | None = None,
+    has_dashboard: bool = False,
 ) -> int:
     """Run an agent as the root of a run, in a task of its own, and print its answer; return the exit status.
 
@@ -54,9 +61,10 @@ def run_root(
         prompt: what it is asked.
         as_json: whether events are to be printed.
         settings: of the host.
+        place: see `RunOptions`.
         has_dashboard: whether a dashboard shows the run.
     """
-    request = RunTask(agent, encodable(prompt))
+    request = RunTask(agent, encodable(prompt), options=RunOptions(place=place))
     return _run(team, agent, request, as_json=as_json, settings=settings, has_dashboard=has_dashboard)
 
 
@@ -84,7 +92,8 @@ def _run(
     accepted: Callable[[], None] = lambda: None,
     has_dashboard: bool = False,
 ) -> int:
-    check_requirements(team, agent, settings.get("working_dir", ""))
+    options = request.options if isinstance(request, RunTask) else request.past.options
+    check_requirements(team, agent, settings.get("working_dir", ""), None if options is None else options.place)
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
         with (
             _display(host, as_json=as_json, has_root=True) as display,
@@ -133,14 +142,17 @@ def dispatch_tasks(
     *,
     as_json: bool,
     settings: dict[str, Any],
+    place: str | None = None,
 ) -> int:
     """Run one task for each text, as many at once as may, and print the results in order; return the exit status."""
-    check_requirements(team, agent, settings.get("working_dir", ""))
+    check_requirements(team, agent, settings.get("working_dir", ""), place)
+    expected = None if expected_output is None else encodable(expected_output)
+    requests = [RunTask(agent, encodable(task), expected, options=RunOptions(place=place)) for task in tasks]
     began = time.monotonic()
     with Interruptible() as work, Host(team, for_many=False, **settings) as host:
         with _display(host, as_json=as_json) as display, prompting(host, display.paused):
             try:
-                views = _fan_out(host, work, agent, tasks, expected_output)
+                views = _fan_out(host, work, requests)
                 _wait_for_the_rest(host, work)
             except Interrupted:
                 _stop_all(host, work.cause)
@@ -189,19 +201,15 @@ def _name_cut_off(host: Host) -> None:
         err.sentence(f"When {owner} ended, {were} still at work and so stopped: {', '.join(tasks)}.")
 
 
-def _fan_out(
-    host: Host, work: Interruptible, agent: str, tasks: Sequence[str], expected_output: str | None
-) -> list[TaskView]:
-    """Run the tasks, starting the next whenever there is room; return their views in the order of the texts."""
+def _fan_out(host: Host, work: Interruptible, requests: Sequence[RunTask]) -> list[TaskView]:
+    """Run tasks, starting the next whenever there is room; return their views in the order of the requests."""
     ended: dict[str, TaskView] = {}
     order: list[str] = []
-    waiting = list(reversed(tasks))
-    expected = None if expected_output is None else encodable(expected_output)
-    while len(ended) < len(tasks):
+    waiting = list(reversed(requests))
+    while len(ended) < len(requests):
         while waiting:
             try:
-                request = RunTask(agent, encodable(waiting[-1]), expected)
-                order.append(result_of(host.ask(request)).task_id)
+                order.append(result_of(host.ask(waiting[-1])).task_id)
             except CapacityError:
                 if len(order) == len(ended):
                     raise  # nothing runs, so nothing will make room

@@ -90,12 +90,14 @@ class _Column(NamedTuple):
             go with each value.
         cell: makes the text of a task.
         is_number: whether its values are aligned at their right ends.
+        is_cut: whether longer values are cut.
     """
 
     title: str
     usual: int
     cell: Callable[[TaskView], str]
     is_number: bool = True
+    is_cut: bool = False
 
 
 def _tokens(view: TaskView) -> int:
@@ -120,7 +122,7 @@ _MEMORY: Final = _Column("memory", 7, lambda view: size(_memory(view)) if _memor
 _CPU: Final = _Column("CPU", 6, _cpu)
 
 _DROPPED: Final = (_CPU, _MEMORY, _TOKENS, _COST)
-"""Columns that go where there is no room, in this order; half of each id is next."""
+"""Columns that go where there is no room, in this order; that of the nodes is next, and then half of each id."""
 
 
 def task_table(views: Sequence[TaskView], screen: Screen) -> Group:
@@ -128,12 +130,11 @@ def task_table(views: Sequence[TaskView], screen: Screen) -> Group:
     from rich.console import Group  # noqa: PLC0415 - rich is for terminals only
 
     shown = _fitting(views, max(1, screen.rows - _OTHER_ROWS))
-    agent = _agents(shown, screen)
     gap = 1 if screen.columns < _NARROW else 2
-    columns = _chosen(shown, agent, screen.columns, gap)
+    columns = _chosen(shown, screen.columns, gap)
     rows = [[_cell(column.cell(view), screen) for column in columns] for view in shown]
     widths = [
-        column.usual if column is agent else max(len(column.title), *(_width(row[at]) for row in rows), 0)
+        column.usual if column.is_cut else max(len(column.title), *(_width(row[at]) for row in rows), 0)
         for at, column in enumerate(columns)
     ]
     widths.append(max(len(_SAID), screen.columns - sum(widths) - gap * len(widths)))
@@ -205,21 +206,24 @@ def _fitting(views: Sequence[TaskView], room: int) -> list[TaskView]:
     return [views[at] for at in sorted(order[:room])]
 
 
-def _chosen(views: Sequence[TaskView], agent: _Column, screen: int, gap: int) -> list[_Column]:
+def _chosen(views: Sequence[TaskView], screen: int, gap: int) -> list[_Column]:
     """Return the columns for which there is room beside the last words."""
-    all_columns = [_ID, agent, _STATUS, _TIME, _CPU, _MEMORY, _TOKENS, _COST]
-    columns = [column for column in all_columns if column not in (_TOKENS, _COST) or any(map(column.cell, views))]
-    for column in _DROPPED:
+    agent = _names("agent", lambda view: view.agent, views, screen)
+    node = _names("node", lambda view: view.node, views, screen)
+    all_columns = [_ID, agent, _STATUS, _TIME, _CPU, _MEMORY, _TOKENS, _COST, node]
+    if_any = (_TOKENS, _COST, node)
+    columns = [column for column in all_columns if column not in if_any or any(map(column.cell, views))]
+    for column in (*_DROPPED, node):
         if _left(columns, screen, gap) >= _ENOUGH:
             return columns
         columns = [kept for kept in columns if kept is not column]
     return columns if _left(columns, screen, gap) >= _ENOUGH else [_HALF_ID, *columns[1:]]
 
 
-def _agents(views: Sequence[TaskView], screen: Screen) -> _Column:
-    """Return the column of the agents' names, as wide as they are, within bounds."""
-    longest = max([len("agent"), *(_width(clean(view.agent)) for view in views)])
-    return _Column("agent", min(longest, max(8, screen.columns // 5)), lambda view: view.agent, is_number=False)
+def _names(title: str, name: Callable[[TaskView], str], views: Sequence[TaskView], screen: int) -> _Column:
+    """Return a column of names, as wide as they are, within bounds."""
+    longest = max([len(title), *(_width(clean(name(view))) for view in views)])
+    return _Column(title, min(longest, max(8, screen // 5)), name, is_number=False, is_cut=True)
 
 
 def _left(columns: Sequence[_Column], screen: int, gap: int) -> int:

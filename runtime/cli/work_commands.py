@@ -22,6 +22,8 @@ from .arguments import (
     load,
     max_running_option,
     otel_file_option,
+    place_given,
+    place_option,
     settings_of,
     state_option,
     team_argument,
@@ -43,13 +45,14 @@ __all__ = ["demo", "dispatch", "mcp", "resume", "run"]
 @team_argument
 @click.argument("prompt", required=False)
 @agent_option
+@place_option
 @json_option
 @click.option("--dashboard", "shows", is_flag=True, help="Show the run in a browser, too: print the address of a page.")
 @max_running_option
 @working_dir_option
 @otel_file_option
 @state_option
-def run(team_file: Path, prompt: str | None, agent: str | None, shows: bool, **options: Any) -> int:
+def run(team_file: Path, prompt: str | None, agent: str | None, place: str | None, shows: bool, **options: Any) -> int:
     """Run the root agent of TEAM on PROMPT and print its answer.
 
     PROMPT is read from standard input if it is `-`, or if it is missing and that is not a terminal. One that begins
@@ -58,13 +61,11 @@ def run(team_file: Path, prompt: str | None, agent: str | None, shows: bool, **o
     later, too.
     """
     team = load(team_file)
-    name = agent_of(team, agent or team.root)
+    name, place = agent_of(team, agent or team.root), place_given(team, place)
     from .run import run_root
 
-    as_json = options.pop("as_json")
-    return run_root(
-        team, name, given(prompt, "PROMPT"), as_json=as_json, has_dashboard=shows, settings=settings_of(options)
-    )
+    as_json, text = options.pop("as_json"), given(prompt, "PROMPT")
+    return run_root(team, name, text, place=place, as_json=as_json, has_dashboard=shows, settings=settings_of(options))
 
 
 @command(
@@ -110,19 +111,27 @@ def resume(part: str, text: str | None, team_file: Path | None, *, ends_with_out
 @agent_argument
 @click.argument("tasks", metavar="TASK...", nargs=-1, required=True)
 @click.option("--expected-output", metavar="TEXT", help="What each answer should look like.")
+@place_option
 @json_option
 @max_running_option
 @working_dir_option
 @otel_file_option
 @state_option
-def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_output: str | None, **options: Any) -> int:
+def dispatch(
+    team_file: Path,
+    agent: str,
+    tasks: tuple[str, ...],
+    expected_output: str | None,
+    place: str | None,
+    **options: Any,
+) -> int:
     """Run AGENT of TEAM on every TASK at once.
 
     It needs no orchestrator. It prints the results in the order of the tasks. A TASK of `-` stands for the lines of
     standard input, a task each. The exit status is 1 if any task did not complete.
     """
     team = load(team_file)
-    name = agent_of(team, agent)
+    name, place = agent_of(team, agent), place_given(team, place)
     texts = [line for task in tasks for line in (lines_of_input() if task == "-" else [task])]
     if not texts:
         raise click.UsageError("There is no TASK on standard input: give one a line.")
@@ -131,7 +140,8 @@ def dispatch(team_file: Path, agent: str, tasks: tuple[str, ...], expected_outpu
     from .run import dispatch_tasks
 
     as_json = options.pop("as_json")
-    return dispatch_tasks(team, name, texts, expected_output, as_json=as_json, settings=settings_of(options))
+    settings = settings_of(options)
+    return dispatch_tasks(team, name, texts, expected_output, place=place, as_json=as_json, settings=settings)
 
 
 @command(

@@ -233,11 +233,11 @@ class AsyncVerbs(Verbs):
         """
         return completed(self._way, tasks, timeout, AsyncTask)
 
-    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+    def executor(self, max_workers: int | None = None, *, place: str | None = None) -> TaskExecutor:
         """Return an executor, as for `loop.run_in_executor`; see `BlockingVerbs.executor`."""
         from .executor import TaskExecutor  # noqa: PLC0415 - for programs that want one
 
-        return TaskExecutor(self._way, max_workers)
+        return TaskExecutor(self._way, max_workers, place)
 
     def group(self, *, on_error: OnGroupError = "stop") -> AsyncGroup:
         """Return a group: `async with runtime.group() as group:`; see `BlockingVerbs.group`."""
@@ -295,9 +295,9 @@ class AsyncGroup(AsyncVerbs):
         """Its tasks, oldest first."""
         return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
 
-    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+    def executor(self, max_workers: int | None = None, *, place: str | None = None) -> TaskExecutor:
         """As `AsyncVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
-        executor = super().executor(max_workers)
+        executor = super().executor(max_workers, place=place)
         self._book.executors.append(executor)
         return executor
 

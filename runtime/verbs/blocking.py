@@ -173,15 +173,20 @@ class BlockingVerbs(BlockingStarts):
 
         return completed(self._way, tasks, timeout, Task)
 
-    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+    def executor(self, max_workers: int | None = None, *, place: str | None = None) -> TaskExecutor:
         """Return a `concurrent.futures.Executor` that calls each function in a process of its own.
 
         Args:
             max_workers: functions at work at a time; None: as many as the runtime lets run.
+            place: name of the place where they run, as of `submit`. Where there is none of that name, the futures fail
+                with RunError.
+
+        Raises:
+            TypeError, ValueError: an argument has the wrong type, or cannot be.
         """
         from .executor import TaskExecutor  # noqa: PLC0415 - for programs that want one
 
-        return TaskExecutor(self._way, max_workers)
+        return TaskExecutor(self._way, max_workers, place)
 
     def group(self, *, on_error: OnGroupError = "stop") -> Group:
         """Return a group: `with runtime.group() as group:`. The tasks that it starts end with the block.
@@ -236,9 +241,9 @@ class Group(BlockingVerbs):
         """Its tasks, oldest first."""
         return [self._handle(task_id, agent) for task_id, agent in list(self._book.agents.items())]
 
-    def executor(self, max_workers: int | None = None) -> TaskExecutor:
+    def executor(self, max_workers: int | None = None, *, place: str | None = None) -> TaskExecutor:
         """As `BlockingVerbs.executor`. A block that ends as it should waits until all of its futures are settled."""
-        executor = super().executor(max_workers)
+        executor = super().executor(max_workers, place=place)
         self._book.executors.append(executor)
         return executor
 

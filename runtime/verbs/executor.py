@@ -20,7 +20,7 @@ from ..tasks.messages import RunTask, TaskAccepted, ViewTask, WaitTasks
 from ..tasks.views import TaskList, TaskView
 from .arguments import type_name
 from .inbox import ReplyInto
-from .request import call_request
+from .request import call_request, options_of
 from .steps import OUTPUT_OF_FAILED, result_of_view
 from .way import Way
 
@@ -61,14 +61,19 @@ class TaskExecutor(Executor):
     Args:
         way: to the supervisor.
         max_workers: functions at work at a time; None: as many as the runtime lets run.
+        place: see `BlockingVerbs.submit`.
+
+    Raises:
+        TypeError, ValueError: an argument has the wrong type, or cannot be.
     """
 
-    def __init__(self, way: Way, max_workers: int | None = None) -> None:
+    def __init__(self, way: Way, max_workers: int | None = None, place: str | None = None) -> None:
         if max_workers is not None and (isinstance(max_workers, bool) or not isinstance(max_workers, int)):
             raise TypeError(f"max_workers is {type_name(max_workers)}; it must be a whole number.")
         if max_workers is not None and max_workers < 1:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}.")
         self._way = way
+        self._options = options_of(place=place)
         self._most = max_workers or way.max_running
         self._changed = threading.Condition()
         self._waiting: deque[_Work] = deque()
@@ -92,7 +97,9 @@ class TaskExecutor(Executor):
         future: Future[T] = Future()
         request: RunTask | None = None
         try:
-            request = call_request(fn, args, kwargs, None, by_value=self._way.sends_code)
+            # No keyword of the function's can be meant for the runtime here.
+            called = call_request(fn, args, kwargs, None, by_value=self._way.sends_code)
+            request = msgspec.structs.replace(called, options=self._options)
         except TypeError as error:
             future.set_exception(error)
         with self._changed:

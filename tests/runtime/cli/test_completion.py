@@ -38,6 +38,7 @@ LINES = {
     "ps --agent spec": "ps --agent specialist",
     "dispatch team.yaml gree": "dispatch team.yaml greeter",
     "run team.yaml --agent pat": "run team.yaml --agent patient",
+    "run team.yaml --place la": "run team.yaml --place lab",
     "view agent_task_0000c": f"view {ENDED}",
     "logs 0000c": "logs 0000cd34",
     "stop 0": "stop 0000ab12",
@@ -105,6 +106,8 @@ def test_a_shell_completes_commands_options_agents_ids_and_runs(shell: str, tmp_
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     folder = write_team(tmp_path)
+    with (folder / "team.yaml").open("a") as team:
+        team.write("runtime: {places: {lab: {type: ssh, hosts: [box1]}}}\n")
     asks = Question(id=QUESTION, task_id=RUNNING, agent="specialist", text="Really?")
     past_run(folder / "state", task_row(0xCD34))
     with live_run(folder / "state", running(RUNNING, agent="specialist", questions=[asks])) as run:

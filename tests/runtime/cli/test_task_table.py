@@ -132,6 +132,23 @@ def test_what_no_task_has_takes_no_column() -> None:
     assert heading.split() == ["task", "agent", "status", "runtime", "CPU", "memory", "last", "said"]
 
 
+def test_the_nodes_of_tasks_have_a_column_where_a_task_has_one_and_room() -> None:
+    views = [
+        view(1, "running", node="box1", output="there"),
+        view(2, "running", output="here"),
+        view(3, "running", node="user@" + "x" * 50),
+    ]
+    heading, _, there, here, long, *_ = drawn(views, Screen(200, 24)).split("\n")
+    at = heading.index("node")
+    assert heading[:at].split()[-1] == "cost"
+    assert (there[at:].split(), here[at:].split()) == (["box1", "there"], ["here"])
+    assert long[at:].startswith("user@xxx")
+    assert "xx…" in long
+    kept = [drawn(views, Screen(columns, 24)).split("\n")[0].split() for columns in (110, 60)]
+    assert ["node" in titles for titles in kept] == [True, False]
+    assert "cost" not in kept[0]
+
+
 def test_tasks_are_counted_by_what_they_do() -> None:
     assert counted(many(), 32) == "60 tasks: 10 running, 4 queued, 46 ended, 28 not shown"
     assert counted(few(), 7) == "7 tasks: 3 running, 1 waiting for an answer, 1 queued, 2 ended (1 failed)"

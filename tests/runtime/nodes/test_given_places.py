@@ -1,0 +1,102 @@
+"""Places that a program or a command gives: executors, `run` and `dispatch` have tasks run there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from run_folders import subactors
+from ssh_server import needs_sshd, ssh_place
+from subactors.runtime import AsyncRuntime, RunError, Runtime
+from subactors.runtime.team.places import SshPlace
+from teams import PATIENCE
+
+pytestmark = [needs_sshd, pytest.mark.usefixtures("warm_commands")]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshPlace]:
+    """One node."""
+    with ssh_place(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def team(lab: SshPlace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A team file with that place, whose agents run on this machine unless something else is said."""
+    file = tmp_path_factory.mktemp("team") / "team.yaml"
+    file.with_name("where.py").write_text("def am_i(task):\n    return __file__\n")
+    agents = {name: {"entrypoint": "where:am_i"} for name in ("root", "other")}
+    place = {name: value for name, value in msgspec.to_builtins(lab).items() if value and name != "name"}
+    file.write_text(json.dumps({"agents": agents, "runtime": {"standby": 0, "places": {lab.name: place}}}))
+    return file
+
+
+def agents_and_nodes(state: Path) -> list[tuple[str, str]]:
+    """Which agents have run on which nodes, as the journals have it."""
+    lines = subactors("ps", "--all", "--json", root=state).stdout.splitlines()
+    return [(task["agent"], task["node"]) for task in map(json.loads, lines)]
+
+
+def test_an_executor_calls_functions_at_the_place_that_it_is_given(lab: SshPlace, tmp_path: Path) -> None:
+    with Runtime(standby=0, places=[lab], state_dir=tmp_path) as runtime, runtime.group() as group:
+        executors = [runtime.executor(place=lab.name), group.executor(1, place=lab.name), runtime.executor()]
+        futures = [executor.submit(os.path.join, "a", str(number)) for number, executor in enumerate(executors)]
+        assert [future.result(PATIENCE) for future in futures] == ["a/0", "a/1", "a/2"]
+        nodes = [view.node for view in runtime.list()]
+
+    assert sorted(nodes) == sorted([lab.hosts[0], lab.hosts[0], ""])
+
+
+def test_an_executor_for_event_loops_calls_functions_at_the_place_that_it_is_given(lab: SshPlace) -> None:
+    async def main() -> tuple[Any, list[str]]:
+        async with AsyncRuntime(standby=0, places=[lab]) as runtime, runtime.group() as group:
+            loop = asyncio.get_running_loop()
+            executors = [runtime.executor(place=lab.name), group.executor(place=lab.name)]
+            lengths = [await loop.run_in_executor(executor, len, "xyz") for executor in executors]
+            return lengths, [view.node for view in await runtime.list()]
+
+    assert asyncio.run(main()) == ([3, 3], [lab.hosts[0]] * 2)
+
+
+def test_an_executor_of_a_place_that_there_is_not_says_so_with_each_future() -> None:
+    with Runtime(standby=0) as runtime:
+        with pytest.raises(RunError, match="There is no place 'lab'"):
+            runtime.executor(place="lab").submit(len, "x").result(PATIENCE)
+        with pytest.raises(TypeError, match="place is of type int; it must be the name of a place"):
+            runtime.executor(place=3)  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_the_keyword_of_a_function_that_is_called_place_is_the_function_s_own(lab: SshPlace) -> None:
+    with Runtime(standby=0, places=[lab]) as runtime:
+        assert runtime.executor(place="").submit(dict, place="here").result(PATIENCE) == {"place": "here"}
+
+
+def test_a_run_has_its_root_at_the_place_that_the_command_names(team: Path, lab: SshPlace, tmp_path: Path) -> None:
+    there = subactors("run", team, "go", "--place", lab.name, root=tmp_path / "there")
+    here = subactors("run", team, "go", root=tmp_path / "here")
+
+    assert (there.returncode, here.returncode) == (0, 0), there.stderr + here.stderr
+    assert agents_and_nodes(tmp_path / "there") == [("root", lab.hosts[0])]
+    assert agents_and_nodes(tmp_path / "here") == [("root", "")]
+
+
+def test_dispatch_has_each_task_at_the_place_that_the_command_names(team: Path, lab: SshPlace, tmp_path: Path) -> None:
+    done = subactors("dispatch", team, "other", "a", "b", "--place", lab.name, root=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert agents_and_nodes(tmp_path) == [("other", lab.hosts[0])] * 2
+
+
+def test_a_command_that_names_a_place_that_there_is_not_is_told_the_nearest(team: Path, tmp_path: Path) -> None:
+    for words in (("run", team, "go"), ("dispatch", team, "other", "a")):
+        done = subactors(*words, "--place", "lap", root=tmp_path)
+
+        assert done.returncode == 2
+        assert "There is no place 'lap'. Did you mean 'lab'? Places: lab." in " ".join(done.stderr.split())
