@@ -73,7 +73,7 @@ def page(model: Model, nodes: dict[str, Any]) -> str:
     loads = {machine: [model.simulated_load(_WORKLOADS[0], machine, load) for load in _LOADS] for machine in _MACHINES}
     drawn = _draw(model, loads)
     parts = [
-        *_introduction(model),
+        *_introduction(model, nodes),
         "## What saturates first?",
         *_saturation(model),
         "## How many machines does it take?",
@@ -95,7 +95,7 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
 
 
-def _introduction(model: Model) -> list[str]:
+def _introduction(model: Model, nodes: dict[str, Any]) -> list[str]:
     machine, memory, task = model.measured["machine"], model.measured["memory"], model.measured["task"]
     in_host = [task[name] for name in ("call", "supervisor_start", "io_start", "supervisor_end", "io_end")]
     rows = [
@@ -124,10 +124,19 @@ def _introduction(model: Model) -> list[str]:
         many times.""",
         f"""Measured on {machine["cores"]} cores ({machine["processor"]}), kernel {machine["kernel"]}, Python
         {model.measured["versions"]["python"]}, with a load of {machine["load_before"]:.1f} before it began (CPU
-        times by thread and process; a busy machine makes them larger, as caches are shared).""",
+        times by thread and process; a busy machine makes them larger, as caches are shared).
+        {_of_two_machines(machine, nodes["machine"])}""",
         table(["CPU time of one task", "ms"], [(name, f"{seconds * 1000:.2f}") for name, seconds in rows]),
         kept,
     ]
+
+
+def _of_two_machines(local: dict[str, Any], nodes: dict[str, Any]) -> str:
+    """Return a sentence, if the costs of tasks on nodes were measured elsewhere than those of local tasks."""
+    if all(local[fact] == nodes[fact] for fact in ("cores", "processor", "kernel")):
+        return ""
+    return f"""What tasks on nodes cost (`node_costs.json`) was measured on another machine ({nodes["cores"]} cores,
+        {nodes["processor"]}), beside local tasks there, and is taken as a multiple of what these cost."""
 
 
 def _saturation(model: Model) -> list[str]:
@@ -233,7 +242,7 @@ _ASSUMPTIONS: Final = f"""* Costs do not grow with the number of tasks, nor with
 * Everything in Python in the host waits for one interpreter lock; the journal's thread does not (SQLite lets go of it).
 * Of what supervisor and I/O thread do for a start, half comes before the fork and half after it.
 * A task's turns and output are spread evenly; a turn's request goes over loopback without TLS; the model's time is in
-  the task's length. Idle tasks use no CPU time; vitals use at most 0.6 % of a core.
+  the task's length. Idle tasks use no CPU time; vitals use at most 0.6 % of a core, 2.2 % while somebody watches.
 * In capacities each write has a commit of its own; in the simulation a commit takes all that wait, as in reality.
 * No process stands by: one that does moves its fork to a quieter moment, and saves none of it.
 * A disk takes {DISK:.0f} MB a second, tasks may have {MEMORY_SHARE:.0%} of the memory, arrivals are spread evenly

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # where `benchmarks` is, which is not installed
 
+from benchmarks import scale
 from benchmarks.capacity import Machine, Model
 from benchmarks.simulation import Costs, Host, Simulation, Workload
 
@@ -151,3 +152,12 @@ def test_the_costs_that_are_kept_are_what_the_model_reads() -> None:
     assert model.simulated_fan_out(20, 2) > 0
     assert model.mailbox_rate() > 0
     assert model.capacity(Workload("LLM", 60.0, turns=3), Machine(8, 32_000_000_000)).concurrent > 0
+
+
+def test_the_page_says_if_costs_of_nodes_come_from_another_machine() -> None:
+    folder = Path(scale.__file__).parent
+    costs, nodes = (json.loads((folder / name).read_text()) for name in ("costs.json", "node_costs.json"))
+    told = "(`node_costs.json`) was measured on another machine"
+
+    assert told in "".join(scale._introduction(Model(costs), nodes))
+    assert told not in "".join(scale._introduction(Model(costs), {**nodes, "machine": costs["machine"]}))
