@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-from unittest import mock
 
-from subactors.runtime.nodes import ssh
+from subactors.runtime.nodes.finding import LAUNCHERS
 from subactors.runtime.nodes.launcher import NodeFound
+from subactors.runtime.team.places import SshPlace
 
 from .relay import Relay
 
@@ -144,9 +144,12 @@ def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, 
 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
-    launcher = TcpLauncher(nodes, counts=counts)
-    with mock.patch.object(ssh, "SshLauncher", return_value=launcher):
+    launcher, usual = TcpLauncher(nodes, counts=counts), LAUNCHERS[SshPlace]
+    LAUNCHERS[SshPlace] = lambda _place, _withheld: (launcher, None)
+    try:
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
+    finally:
+        LAUNCHERS[SshPlace] = usual
 
 
 # --- ssh -------------------------------------------------------------------------------------------------------------

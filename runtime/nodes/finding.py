@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..team.config import Team
     from .launcher import Booker, Launcher
 
-__all__ = ["places_of", "require"]
+__all__ = ["LAUNCHERS", "places_of", "require"]
 
 _KEPT_FREE: Final = 0.08
 """Of a Ray node's memory. Where 5 % are left, Ray ends the agent, and all tasks with it, whoever has used the rest."""
@@ -52,7 +52,7 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
-        launcher, booker = _launcher(config, arguments["withheld"])
+        launcher, booker = LAUNCHERS[type(config)](config, arguments["withheld"])
         places[config.name] = NodePlace(
             config,
             launcher,
@@ -86,13 +86,25 @@ def require(places: Iterable[PlaceConfig]) -> None:
             ray.require(config)
 
 
-def _launcher(config: PlaceConfig, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
-    """Return what finds the nodes of a place, and what books their resources, if something does."""
-    if isinstance(config, SshPlace):
-        from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
+def _by_ssh(config: SshPlace, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
+    from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
-        return SshLauncher(config, withheld), None
+    return SshLauncher(config, withheld), None
+
+
+def _by_ray(config: RayPlace, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
     launcher = RayLauncher(config, withheld)
     return launcher, launcher
+
+
+LAUNCHERS: Final[dict[type[PlaceConfig], Callable[[Any, Collection[str]], tuple[Launcher, Booker | None]]]] = {
+    SshPlace: _by_ssh,
+    RayPlace: _by_ray,
+}
+"""Make, for each kind of place, what finds its nodes, and what books their resources, if something does.
+
+They are given the place, and names of variables that nobody is to see in what they start. Benchmarks put one in that
+has nodes of its own.
+"""
