@@ -22,36 +22,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from subactors.runtime import Runtime
 from subactors.runtime.runs.journal import Journal
 from subactors.runtime.runs.schema import note_status
 
 from . import gate
-from .holding import Gate, first_output, settle
+from .holding import Gate, settle
+from .measured import AT_ONCE, MEGABYTE, PIECES, ROUNDS, Measured, zygote_below
 from .model_server import ModelServer
-from .processes import descendants, proportional_memory, unique_memory
+from .processes import proportional_memory, unique_memory
 from .results import machine, versions
-from .usage import Look, Others, open_descriptors, process_seconds, scheduled, written_bytes
+from .usage import Look, open_descriptors, process_seconds, scheduled, written_bytes
 from .work import ask_model
 
 __all__ = ["FILE", "JournalCosts", "TaskCosts", "main", "measure"]
 
 FILE: Final = Path(__file__).parent / "costs.json"
 
-_ROUNDS: Final = 3
 _HELD: Final = 80
 _LLM: Final = 40
 _REMEMBERED: Final = 200
 _MEMORY_ROUNDS: Final = 5
-_AT_ONCE: Final = 20
-_PIECES: Final = 5000
 _REQUESTS: Final = 30
 _COMMITS: Final = 300
 _BATCH: Final = 100
 _SAMPLES: Final = 60
 _FAN_OUTS: Final = (20, 100, 300)
-
-_MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -101,48 +96,22 @@ class JournalCosts:
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
-class _Measured:
-    """A runtime with a team for all that is measured."""
+class _Measured(Measured):
+    """What is measured of tasks on this machine."""
 
     def __init__(self, folder: Path, base_url: str) -> None:
         os.environ["SUBACTORS_BENCHMARK_KEY"] = "none"
-        self._folder = folder
         model = {
             "provider": "openai",
             "model": "hold",
             "base_url": base_url,
             "token_key": "SUBACTORS_BENCHMARK_KEY",
         }
-        agents: dict[str, Any] = {
-            name: {"entrypoint": f"benchmarks.gate:{name}"} for name in ("held", "second", "stream")
-        }
-        agents |= {
-            name: {"model": f"python/benchmarks.gate:{name}", "instruction": "Work.", "toolsets": [{"type": "think"}]}
-            for name in ("take_turns", "take_one_turn")
-        }
-        agents["llm"] = {"model": "hold", "instruction": "Answer.", "toolsets": [{"type": "think"}]}
-        self.runtime = Runtime.from_mapping(
-            {"agents": agents, "models": {"hold": model}},
-            state_dir=folder / "state",
-            standby=0,
-            preload=["benchmarks.gate"],
-            max_running=max(_FAN_OUTS) + 10,
-            max_tasks=100_000,
-            max_output=2 * _PIECES * len(gate.PIECE),
-        )
+        agent = {"model": "hold", "instruction": "Answer.", "toolsets": [{"type": "think"}]}
+        super().__init__(folder, max(_FAN_OUTS), models={"hold": model}, agents={"llm": agent})
         self.work("stream", "1", 1)
         self.work("take_one_turn", "x", 1)
-        (self.zygote,) = (process.pid for process in descendants(os.getpid()) if "zygote" in process.command)
-
-    def work(self, agent: str, text: str, count: int) -> None:
-        """Run tasks, some at once, to their ends."""
-        left = count
-        while left:
-            ids = [self.runtime.run(agent, text) for _ in range(min(left, _AT_ONCE))]
-            for view in self.runtime.wait(ids):
-                if view.status != "completed":
-                    raise RuntimeError(f"A task did not do its work: {view.reason}")
-            left -= len(ids)
+        self.zygote = zygote_below(os.getpid())
 
     def plain(self) -> tuple[TaskCosts, float, float, float]:
         """Hold many tasks; returns costs, memory of a task and of the host for it, and the host's descriptors."""
@@ -180,8 +149,8 @@ class _Measured:
 
     def turn(self) -> dict[str, float]:
         """Measure what each further turn of an agent costs beside its request to a model."""
-        many = [self._of_agent("take_turns") for _ in range(_ROUNDS)]
-        one = [self._of_agent("take_one_turn") for _ in range(_ROUNDS)]
+        many = [self._of_agent("take_turns") for _ in range(ROUNDS)]
+        one = [self._of_agent("take_one_turn") for _ in range(ROUNDS)]
         more = gate.TURNS - 1
         return {
             name: max(
@@ -193,14 +162,14 @@ class _Measured:
 
     def _of_agent(self, agent: str) -> dict[str, float]:
         before = Look(self.zygote)
-        self.work(agent, "x", _AT_ONCE)
+        self.work(agent, "x", AT_ONCE)
         settle()
         after = Look(self.zygote)
         return {
-            "supervisor": (after.supervisor - before.supervisor) / _AT_ONCE,
-            "io": (after.io - before.io) / _AT_ONCE,
-            "journal": (after.journal - before.journal) / _AT_ONCE,
-            "child": (after.reaped - before.reaped) / _AT_ONCE,
+            "supervisor": (after.supervisor - before.supervisor) / AT_ONCE,
+            "io": (after.io - before.io) / AT_ONCE,
+            "journal": (after.journal - before.journal) / AT_ONCE,
+            "child": (after.reaped - before.reaped) / AT_ONCE,
         }
 
     def llm(self, server: ModelServer) -> tuple[float, float]:
@@ -218,9 +187,9 @@ class _Measured:
 
     def output(self) -> dict[str, float]:
         """Measure what a megabyte of output costs, in pieces of 4 kB."""
-        size = _PIECES * len(gate.PIECE) / _MEGABYTE
+        size = PIECES * len(gate.PIECE) / MEGABYTE
         before = Look(self.zygote)
-        self.work("stream", str(_PIECES), 1)
+        self.work("stream", str(PIECES), 1)
         settle()
         after = Look(self.zygote)
         return {"io": (after.io - before.io) / size, "child": (after.reaped - before.reaped) / size}
@@ -241,31 +210,6 @@ class _Measured:
     def _own_memory() -> int:
         gc.collect()
         return unique_memory(os.getpid())
-
-    def spans(self) -> dict[str, float]:
-        """Measure, by the clock, one start after the other: `run`, and from its call to the first output."""
-        others = Others(self.zygote)
-        run: list[float] = []
-        start: list[float] = []
-        with self.runtime.events() as events:
-            for _ in range(_SAMPLES):
-                began = time.monotonic()
-                task_id = self.runtime.run("stream", "1").id
-                run.append(time.monotonic() - began)
-                first_output(events, task_id)
-                start.append(time.monotonic() - began)
-                self.runtime.wait([task_id])
-        return {"run": statistics.median(run), "start": statistics.median(start), "others": others.cores()}
-
-    def fan_out(self, count: int) -> dict[str, float]:
-        """Measure by how much many tasks of one second, started at once, take longer than that second."""
-        others = Others(self.zygote)
-        spans = []
-        for _ in range(_ROUNDS):
-            began = time.monotonic()
-            self.runtime.wait([self.runtime.run("second", "x") for _ in range(count)])
-            spans.append(time.monotonic() - began - 1.0)
-        return {"span": statistics.median(spans), "others": others.cores()}
 
 
 def _request_seconds(base_url: str) -> float:
@@ -326,14 +270,14 @@ def measure() -> dict[str, Any]:
         measured = _Measured(folder, server.base_url)
         with measured.runtime:
             base = proportional_memory(os.getpid()) + proportional_memory(measured.zygote)
-            rounds = [measured.plain() for _ in range(_ROUNDS)]
+            rounds = [measured.plain() for _ in range(ROUNDS)]
             task = _median([each[0] for each in rounds])
             turn = measured.turn()
             llm_seconds, llm_memory = measured.llm(server)
             output = measured.output()
             remembered, written = measured.remembered()
             observed = {
-                "alone": measured.spans(),
+                "alone": measured.spans(_SAMPLES),
                 "fan_outs": {str(count): measured.fan_out(count) for count in _FAN_OUTS},
             }
     turn["child"] += request

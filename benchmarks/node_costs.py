@@ -19,25 +19,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from subactors.runtime import Runtime
-
 from . import gate
-from .holding import Gate, first_output, settle
+from .holding import Gate, settle
 from .loopback import TcpLauncher, tcp_place
-from .processes import descendants, proportional_memory, unique_memory
+from .measured import AT_ONCE, MEGABYTE, PIECES, ROUNDS, Measured, zygote_below
+from .processes import proportional_memory, unique_memory
 from .results import machine, versions
-from .usage import Look, Others, open_descriptors, process_seconds, scheduled
+from .usage import Look, open_descriptors, process_seconds, scheduled
 
 __all__ = ["NODE_FILE", "main", "measure_nodes"]
 
 NODE_FILE: Final = Path(__file__).parent / "node_costs.json"
 
-_ROUNDS: Final = 3
 _HELD: Final = 60
-_AT_ONCE: Final = 20
 _REMEMBERED: Final = 100
 _MEMORY_ROUNDS: Final = 5
-_PIECES: Final = 5000
 _SAMPLES: Final = 40
 _FAN_OUTS: Final = (20, 50, 100)
 _SECONDS: Final = 4.0
@@ -48,8 +44,6 @@ _IDLE: Final = (40, 160)
 there are more tasks are not."""
 
 _TURNS: Final = ("take_one_turn", "take_turns")
-
-_MEGABYTE: Final = 1_000_000
 
 _Figures = dict[str, float]
 
@@ -68,8 +62,8 @@ class _NodeLook(Look):
         return {name: getattr(self, name) - getattr(before, name) for name in names}
 
 
-class _Measured:
-    """A runtime whose tasks run on a node, or here.
+class _Measured(Measured):
+    """What is measured of tasks on a node, or here.
 
     Args:
         folder: for its files.
@@ -78,39 +72,10 @@ class _Measured:
     """
 
     def __init__(self, folder: Path, launcher: TcpLauncher | None, settings: dict[str, Any]) -> None:
-        self._folder = folder
-        agents: dict[str, Any] = {
-            name: {"entrypoint": f"benchmarks.gate:{name}"} for name in ("held", "second", "stream")
-        }
-        agents |= {
-            name: {"model": f"python/benchmarks.gate:{name}", "instruction": "Work.", "toolsets": [{"type": "think"}]}
-            for name in ("take_turns", "take_one_turn")
-        }
-        self.runtime = Runtime.from_mapping(
-            {"agents": agents},
-            state_dir=folder / "state",
-            standby=0,
-            preload=["benchmarks.gate"],
-            max_running=max(*_FAN_OUTS, *_IDLE) + 10,
-            max_tasks=100_000,
-            max_output=2 * _PIECES * len(gate.PIECE),
-            **settings,
-        )
-        self.descriptors_before = open_descriptors()
+        super().__init__(folder, max(*_FAN_OUTS, *_IDLE), **settings)
         self.work("stream", "1", 1)
         self._agent = next(iter(launcher.agents.values())).pid if launcher is not None else None
-        below = descendants(self._agent or os.getpid())
-        (self.zygote,) = (process.pid for process in below if "zygote" in process.command)
-
-    def work(self, agent: str, text: str, count: int) -> None:
-        """Run tasks, some at once, to their ends."""
-        left = count
-        while left:
-            ids = [self.runtime.run(agent, text) for _ in range(min(left, _AT_ONCE))]
-            for view in self.runtime.wait(ids):
-                if view.status != "completed":
-                    raise RuntimeError(f"A task did not do its work: {view.reason}")
-            left -= len(ids)
+        self.zygote = zygote_below(self._agent or os.getpid())
 
     @contextlib.contextmanager
     def held(self, count: int, noted: Callable[[list[str]], None] | None = None) -> Iterator[list[int]]:
@@ -177,10 +142,10 @@ class _Measured:
     def output(self) -> _Figures:
         """Return CPU seconds of a megabyte of output, in pieces of 4 kB."""
         before = self.look()
-        self.work("stream", str(_PIECES), 1)
+        self.work("stream", str(PIECES), 1)
         settle()
         used = self.look().since(before)
-        size = _PIECES * len(gate.PIECE) / _MEGABYTE
+        size = PIECES * len(gate.PIECE) / MEGABYTE
         return {"io": used["io"] / size, "agent": used["agent"] / size, "child": used["reaped"] / size}
 
     def agent_per_ended_task(self) -> float:
@@ -198,27 +163,12 @@ class _Measured:
         agent = proportional_memory(self._agent) if self._agent is not None else 0
         return {"agent": float(agent), "zygote": float(proportional_memory(self.zygote))}
 
-    def spans(self) -> dict[str, Any]:
+    def observed(self) -> dict[str, Any]:
         """Return, by the clock, how long one start takes after the other, and fan-outs beyond their second."""
-        others, run, start = Others(self.zygote), [], []
-        with self.runtime.events() as events:
-            for _ in range(_SAMPLES):
-                began = time.monotonic()
-                task_id = self.runtime.run("stream", "1").id
-                run.append(time.monotonic() - began)
-                first_output(events, task_id)
-                start.append(time.monotonic() - began)
-                self.runtime.wait([task_id])
-        alone = {"run": statistics.median(run), "start": statistics.median(start), "others": others.cores()}
-        return {"alone": alone, "fan_outs": {str(count): self._fan_out(count) for count in _FAN_OUTS}}
-
-    def _fan_out(self, count: int) -> _Figures:
-        others, spans = Others(self.zygote), []
-        for _ in range(_ROUNDS):
-            began = time.monotonic()
-            self.runtime.wait([self.runtime.run("second", "x") for _ in range(count)])
-            spans.append(time.monotonic() - began - 1.0)
-        return {"span": statistics.median(spans), "others": others.cores()}
+        return {
+            "alone": self.spans(_SAMPLES),
+            "fan_outs": {str(count): self.fan_out(count) for count in _FAN_OUTS},
+        }
 
     def _agent_memory(self) -> int:
         return unique_memory(self._agent) if self._agent is not None else 0
@@ -261,17 +211,17 @@ def _bytes(folder: Path) -> _Figures:
             settle()
             return relay.to_node - before[0], relay.to_host - before[1]
 
-        task = counted(measured.work, "stream", "0", _AT_ONCE)
-        one, many = (sum(counted(measured.work, agent, "x", _AT_ONCE)) for agent in _TURNS)
+        task = counted(measured.work, "stream", "0", AT_ONCE)
+        one, many = (sum(counted(measured.work, agent, "x", AT_ONCE)) for agent in _TURNS)
         quiet = sum(counted(time.sleep, _SECONDS))
-        with measured.held(_AT_ONCE):
+        with measured.held(AT_ONCE):
             idle = sum(counted(time.sleep, _SECONDS))
         return {
-            "task_to_node": task[0] / _AT_ONCE,
-            "task_to_host": task[1] / _AT_ONCE,
-            "turn": max(0, many - one) / _AT_ONCE / (gate.TURNS - 1),
+            "task_to_node": task[0] / AT_ONCE,
+            "task_to_host": task[1] / AT_ONCE,
+            "turn": max(0, many - one) / AT_ONCE / (gate.TURNS - 1),
             "second_per_node": quiet / _SECONDS,
-            "second_per_task": max(0, idle - quiet) / _SECONDS / _AT_ONCE,
+            "second_per_task": max(0, idle - quiet) / _SECONDS / AT_ONCE,
         }
 
 
@@ -284,7 +234,7 @@ def measure_nodes() -> dict[str, Any]:
         root = Path(name)
         os.environ["SUBACTORS_STATE_DIR"] = str(root / "nodes")  # where agents keep their files
         here, there = list[Any](), list[Any]()
-        for number in range(_ROUNDS):
+        for number in range(ROUNDS):
             for on_node, rounds in ((False, here), (True, there)):
                 folder = root / f"{number}{on_node}"
                 folder.mkdir()
@@ -299,7 +249,7 @@ def measure_nodes() -> dict[str, Any]:
         with _opened(root / "spans", on_node=True) as (measured, _):
             found["node"]["second"] = measured.second()
             found["node"]["agent_per_ended_task"] = measured.agent_per_ended_task()
-            found["node"]["observed"] = measured.spans()
+            found["node"]["observed"] = measured.observed()
         (root / "bytes").mkdir()
         found["node"]["bytes"] = _bytes(root / "bytes")
     return found
