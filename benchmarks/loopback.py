@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from subactors.runtime import SshPlace
 from subactors.runtime.nodes.finding import LAUNCHERS
 from subactors.runtime.nodes.launcher import NodeFound
-from subactors.runtime.team.places import SshPlace
 
 from .relay import Relay
 
