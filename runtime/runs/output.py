@@ -43,6 +43,9 @@ _SHORT: Final = 1000
 _LONGEST_LOG: Final = 10_000_000
 """Bytes at which a log is cut; it is looked at a few times a second, and may be longer for that long."""
 
+_CATCHES_UP: Final = 4
+"""How often what the writer of a log has written meanwhile is looked for: one who floods is as fast as the copying."""
+
 _KEPT_OF_LOG: Final = 1_000_000
 """Bytes that a cut leaves: the last ones, which tell why a process has ended."""
 
@@ -323,7 +326,7 @@ def log_tail(path: str | Path, most: int) -> str:
 def bound_log(path: str) -> int:
     """Cut a file that has grown too long to its end, under a line that says so; return how long it is; 0 if missing.
 
-    What is written meanwhile may be lost.
+    What is written meanwhile is kept, but for what comes between two calls of the kernel, or from one who floods.
 
     May be called in any thread; a file that is missing is left so, and so is a link, or a file with a second name.
     """
@@ -340,6 +343,11 @@ def bound_log(path: str) -> int:
             # first, and would have the line end up anywhere.
             fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)  # not appended to, for once
             kept = os.pwrite(descriptor, b"[%d bytes were left out here.]\n" % (size - len(end)) + end, 0)
+            for _ in range(_CATCHES_UP):
+                if not (more := os.pread(descriptor, _KEPT_OF_LOG, size)):
+                    break
+                size += len(more)
+                kept += os.pwrite(descriptor, more, kept)
             os.ftruncate(descriptor, kept)
         finally:
             os.close(descriptor)

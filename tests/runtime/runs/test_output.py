@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from subactors.runtime.runs.output import OutputFiles
+from subactors.runtime.runs.output import OutputFiles, bound_log
 
 Fill = Callable[..., OutputFiles]
 
@@ -211,3 +212,24 @@ def test_whatever_is_written_what_is_kept_is_where_it_was(seed: int, filled: Fil
     assert said.endswith(tail.encode())
     assert len(head) + len(tail) == limit
     assert note == f"[{len(said) - limit:,} of {len(said):,} bytes left out here.]"
+
+
+def test_what_a_process_writes_last_while_its_log_is_cut_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"flood " * 2_000_000)
+    last_words, pwrite = [b"the last words\n", b"why it ended, "], os.pwrite
+
+    def written_meanwhile(descriptor: int, data: bytes, offset: int) -> int:
+        if last_words:
+            with log.open("ab") as file:
+                file.write(last_words.pop())
+        return pwrite(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", written_meanwhile)
+    bound_log(str(log))
+
+    kept = log.read_bytes()
+    assert kept.startswith(b"[11000000 bytes were left out here.]\n")
+    assert kept.endswith(b"flood why it ended, the last words\n")
