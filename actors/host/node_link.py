@@ -1,8 +1,9 @@
 """Node link: the host's connection to the agent of one node, and all processes that it has there.
 
 The agent (`node/agent`) is a program of ours on another machine. Who starts it, and how, is not known here. Both ends
-prove that they know a token. When the connection is gone, or nothing has come of it for some time, the node is lost,
-and with it all that runs there; nobody connects again.
+prove that they know a token, and this one says nothing that matters before. When the connection is gone, or nothing has
+come of it for some time, the node is lost, and with it all that runs there; nobody connects again. A node is not
+trusted: nothing that it says may cost this end memory, a traceback, or more than its tasks.
 
 All happens in the I/O thread, but where a method says otherwise. It never waits.
 """
@@ -27,12 +28,12 @@ from ..wire.node import (
     BEAT_EVERY,
     LEASE,
     PATIENCE,
-    Beat,
     Challenge,
     Control,
     Ended,
     Fetch,
     FromNode,
+    Known,
     Leave,
     Notice,
     Opening,
@@ -47,7 +48,9 @@ from ..wire.node import (
     Versions,
     decode_from_node,
     encode_node,
-    prove,
+    proof_of_host,
+    proof_of_node,
+    proven,
 )
 from ..wire.objects import encode_object
 from . import versions
@@ -69,6 +72,11 @@ _MOST_OPENED: Final = 32
 
 _NONCE: Final = 32
 """Bytes of the numbers that proofs are about."""
+
+_LONGEST: Final = 2000
+"""Characters that a node may say of itself, or of why a process could not be had, before it is cut short."""
+
+_HIGHEST_PID: Final = 2**31 - 1
 
 
 class NodeListener(Protocol):
@@ -101,6 +109,7 @@ class NodeLink:
         setup: what it is told first, encoded by the layer above.
         io: the I/O thread.
         listener: is told what becomes of it.
+        last_words: seconds for which `give_up` may still say why its connection has ended.
 
     Attributes:
         name: see above.
@@ -123,6 +132,7 @@ class NodeLink:
         setup: bytes,
         io: IOThread,
         listener: NodeListener,
+        last_words: float = 0.0,
     ) -> None:
         self.name = name
         self.address = address
@@ -135,7 +145,9 @@ class NodeLink:
         self._setup = setup
         self._io = io
         self._listener = listener
-        self._nonce = os.urandom(_NONCE)
+        self._last_words = last_words
+        self._ended = ""
+        self._hello = Control(os.urandom(_NONCE))
         self._their_nonce = b""
         self._fetched = itertools.count(1)
         self._opened: set[int] = set()
@@ -157,11 +169,11 @@ class NodeLink:
             self._io,
             decode=decode_from_node,
             receive=self._on_message,
-            lost=self._lose,
+            lost=self._on_line_ended,
             patience=PATIENCE,
             beat_every=BEAT_EVERY,
         )
-        self._line.send(Control(self._nonce, versions.own_versions(), LEASE))
+        self._line.send(self._hello)
         self._line.begin()
 
     @property
@@ -193,11 +205,10 @@ class NodeLink:
         Raises:
             OSError: the node cannot be connected to.
         """
-        key = next(self._fetched)
-        proof = prove(self._token, b"file", self._their_nonce, key, name, start)
+        fetch = proven(Fetch(next(self._fetched), b"", name, start), self._token, self._their_nonce)
         channel = connect(self.address)
         try:
-            channel.sendall(encode_node(Fetch(key, proof, name, start)))
+            channel.sendall(encode_node(fetch))
         except BaseException:
             channel.close()
             raise
@@ -240,13 +251,11 @@ class NodeLink:
         )
         process.label = label
         self.processes[process.key] = process
-        proof = prove(self._token, b"process", self._their_nonce, process.key, label)
-        opening = encode_node(
-            Opening(process.key, proof, label=label, directory=directory, group=start.group, fenced=process.fenced)
-        )
+        opening = Opening(process.key, b"", label=label, directory=directory, group=start.group, fenced=process.fenced)
+        first = encode_node(proven(opening, self._token, self._their_nonce))
 
         def connected(channel: socket.socket) -> None:
-            if not process.settle(self, channel, opening, start):
+            if not process.settle(self, channel, first, start):
                 self.drop(process.key)
 
         def failed(what: str) -> None:
@@ -280,8 +289,8 @@ class NodeLink:
         self._lose("the host needs it no more")
 
     def give_up(self, why: str) -> None:
-        """Take it for lost: somebody else knows that it is."""
-        self._lose(why)
+        """Take it for lost: somebody else knows that it is, and may know why; empty: that is not known."""
+        self._lose(why or self._ended or "its agent has ended")
 
     def _send(self, message: ToNode) -> None:
         line = self._line
@@ -305,27 +314,35 @@ class NodeLink:
         else:
             self._lose(what)
 
+    def _on_line_ended(self, why: str) -> None:
+        """Nothing more comes of it. Whoever has started its agent may know why, and has a moment to say so."""
+        self._ended = why
+        self.is_serving = False
+        if self._last_words:
+            self._io.call_later(self._last_words, lambda: self._lose(why))
+        else:
+            self._lose(why)
+
     def _on_message(self, message: FromNode) -> None:
-        if isinstance(message, Challenge):
-            self._on_challenge(message)
+        if self.versions is None:
+            self._shake_hands(message)
             return
-        if not self._their_nonce:
-            raise ProtocolError("something before its proof")
         match message:
-            case Serving(problem=""):
+            case Serving() if not self.has_served:
                 self._on_serving(message)
-            case Serving(problem=why) | Parting(why):
-                self._lose(why)
-            case Forked(key, pid):
+            case Parting(why):
+                self._lose(_clause(why))
+            case Forked(key, pid) if 0 < pid <= _HIGHEST_PID:
                 self._on_forked(key, pid)
-            case ForkFailed(key, what) if (process := self.processes.get(key)) is not None:
-                process.on_start_failed(what)
+            case ForkFailed(key, what):
+                if (process := self.processes.get(key)) is not None:
+                    process.on_start_failed(_clause(what))
             case Ended():
                 self._on_ended(message)
             case Notice(body):
                 self._listener.node_said(self, bytes(body))
-            case Beat() | ForkFailed():
-                pass  # the line has noted the one, and nobody waits for the other any more
+            case _:
+                raise ProtocolError("what it may not say now")
 
     def _on_forked(self, key: int, pid: int) -> None:
         self._note_opened(key)
@@ -334,17 +351,23 @@ class NodeLink:
         else:  # nobody wants it any more
             self.signal(key, signal.SIGKILL)
 
-    def _on_challenge(self, message: Challenge) -> None:
-        expected = prove(self._token, b"node", self._nonce, message.nonce)
-        if self._their_nonce or not hmac.compare_digest(expected, message.proof):
-            raise ProtocolError("no proof that it is the agent that was started")
-        self.versions = message.versions
-        if problem := versions.difference(message.versions):
-            self._lose(problem)
-            return
-        self._their_nonce = message.nonce
-        self._send(Proof(prove(self._token, b"host", self._nonce, message.nonce)))
-        self._send(Setup(self._setup))
+    def _shake_hands(self, message: FromNode) -> None:
+        match message:
+            case Challenge(nonce, proof) if not self._their_nonce:
+                if not hmac.compare_digest(proof_of_node(self._token, self._hello, nonce), proof):
+                    raise ProtocolError("no proof that it is the agent that was started")
+                self._their_nonce = nonce
+                self._send(Proof(proof_of_host(self._token, self._hello.nonce, message, LEASE), LEASE))
+            case Known(theirs) if self._their_nonce:
+                self.versions = Versions(*map(_clause, msgspec.structs.astuple(theirs)))
+                if problem := versions.difference(self.versions):
+                    self._lose(problem)
+                else:
+                    self._send(Setup(self._setup))
+            case Parting(why) if self._their_nonce:
+                self._lose(_clause(why))
+            case _:
+                raise ProtocolError("something before its proof")
 
     def _on_serving(self, message: Serving) -> None:
         self.folder, self._groups = message.folder, message.groups
@@ -353,12 +376,13 @@ class NodeLink:
 
     def _on_ended(self, message: Ended) -> None:
         process = self.processes.get(message.key)
-        if process is None:
+        if process is None or process.is_going_home:
             return
+        process.is_going_home = True
         seen = ProcessExit(
             code=message.code,
             signal=message.signal,
-            unobserved=message.unobserved,
+            unobserved=_clause(message.unobserved),
             user_seconds=message.user_seconds,
             system_seconds=message.system_seconds,
             peak_bytes=message.peak_bytes,
@@ -383,3 +407,8 @@ class NodeLink:
         for process in processes:
             process.on_node_lost(f"node {self.name} was lost ({why})")
         self._listener.node_lost(self, why)
+
+
+def _clause(said: str) -> str:
+    """Return what a node says, as a clause that can be part of a sentence, whatever it has sent."""
+    return " ".join(said[:_LONGEST].split()) + ("…" if len(said) > _LONGEST else "")

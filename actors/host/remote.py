@@ -61,6 +61,7 @@ class RemoteProcess(ActorProcess):
     Attributes:
         node: where it runs; None while that is not decided.
         label: what the layer above calls it, once that is decided.
+        is_going_home: whether its node has told its end, and what it has left is being fetched.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class RemoteProcess(ActorProcess):
         self._expelled = ""
         self.node: Node | None = None
         self.label = ""
+        self.is_going_home = False
         self._is_closed_there = False
         self._seen: ProcessExit | None = None
         self._heard = 0

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NodePlace"]
 
+_LAST_WORDS: Final = 2.0
+"""Seconds for which a node whose connection has ended is not given up: ssh, or its agent by it, may still say why."""
+
 _left: Final = msgspec.msgpack.Decoder(Left)
 
 
@@ -300,6 +303,7 @@ class NodePlace:
             setup=self._setup,
             io=self._system.io,
             listener=self,
+            last_words=_LAST_WORDS if isinstance(self._config, SshPlace) else 0.0,
         )
         self._links[found.name] = link
         self._begun.add(found.name)
@@ -308,12 +312,12 @@ class NodePlace:
         link.begin()
 
     def _on_lost(self, name: str, why: str) -> None:
-        if why or name not in self._lost:
-            self._lost[name] = why or "its agent has ended"
         link = self._links.get(name)
         if link is not None:
-            link.give_up(self._lost[name])
-        elif name not in self._begun:
+            link.give_up(why)
+        elif why or name not in self._lost:
+            self._lost[name] = why or "its agent has ended"
+        if name not in self._begun:
             self._cannot.add(name)  # there was not even anybody to talk to
         self._begun.discard(name)
         self._despair()
