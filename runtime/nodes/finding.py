@@ -62,6 +62,7 @@ def places_of(
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
+            most_result=team.settings.max_result,
             working_directory=working_directory,
         )
     for place in places.values():

@@ -26,6 +26,8 @@ from ..vitals.sampler import VitalsSampler, Watch
 from .folder import NodeFolder
 from .memory import memory_of_this_machine
 from .messages import (
+    LOG_PIECE,
+    LOG_SENT,
     Evicted,
     HoldLimits,
     Left,
@@ -52,12 +54,6 @@ _GUARD_EVERY: Final = 0.1
 
 _AFTER_EVICTION: Final = 1.0
 """Seconds that a task which is ended for it has to be gone, before another is."""
-
-_LOG_SENT: Final = 16_384
-"""Bytes of a log that are sent with an exit; longer ones are fetched."""
-
-_LOG_PIECE: Final = 65_536
-"""Bytes of a log that are sent each time, while its task runs; what comes faster is sent at the end."""
 
 _orders: Final = msgspec.msgpack.Decoder(ToHouse)
 
@@ -126,7 +122,7 @@ class NodeHouse:
             self._worktrees.ended(worktree)
         log_size = _length(log)
         return Left(
-            log=_read(log, 0, _LOG_SENT) if log_size <= _LOG_SENT else b"",
+            log=_read(log, 0, LOG_SENT) if log_size <= LOG_SENT else b"",
             log_size=log_size,
             result_size=_length(result, -1),
             peak=self._sampler.take_peak(task_id),
@@ -225,6 +221,7 @@ class NodeHouse:
             process, used = largest
             left = f"{size(memory.available)} of {size(memory.total)} were left"
             why = f"its memory was nearly used up ({left}), and this was the largest task there, of {size(used)}"
+            process.kill()  # before the host is told: the line may be slow, and the memory is needed now
             self._tell(Evicted(process.host_key, why))
             pause = _AFTER_EVICTION
         self._io.call_later(pause, self._guard_memory)
@@ -243,7 +240,7 @@ class NodeHouse:
         log = self._log(task_id)
         length, told = _length(log), self._told_of_logs.get(task_id, 0)
         told = told if told <= length else 0
-        if length > told and (data := _read(log, told, _LOG_PIECE)):
+        if length > told and (data := _read(log, told, LOG_PIECE)):
             self._tell(LogGrown(self._processes[task_id].host_key, told, data))
             self._told_of_logs[task_id] = told + len(data)
 

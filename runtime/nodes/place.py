@@ -70,6 +70,7 @@ class NodePlace:
         system: of the host.
         home: the host's own machine, where what a task leaves is kept.
         setup: what each node is told first, encoded.
+        most_result: bytes that the result of a task may have.
         working_directory: of the runtime; empty: the host's current one.
     """
 
@@ -83,6 +84,7 @@ class NodePlace:
         system: ProcessSystem,
         home: LocalPlace,
         setup: bytes,
+        most_result: int,
         working_directory: str,
     ) -> None:
         self.name = config.name
@@ -93,6 +95,7 @@ class NodePlace:
         self._system = system
         self._home = home
         self._setup = setup
+        self._most_result = most_result
         self._working_directory = working_directory
         self._links: dict[str, NodeLink] = {}
         self._waiting: list[_Start] = []
@@ -366,7 +369,7 @@ class NodePlace:
         if what.result_size < 0 and what.log_size <= len(what.log):
             done()
         else:
-            bring_home(node, task_id, what, body, lambda: self._system.call(done))
+            bring_home(node, task_id, what, body, most=self._most_result, done=lambda: self._system.call(done))
 
     def node_has_room(self, node: NodeLink) -> None:
         """See `NodeListener`."""

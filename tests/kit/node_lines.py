@@ -1,4 +1,4 @@
-"""Lines between a host and a node's agent, whose other end is the test: an agent that it starts, or a node of its own."""
+"""Lines between a host and the agent of a node. One end is the test: as the host of a real agent, or as a node."""
 
 from __future__ import annotations
 
