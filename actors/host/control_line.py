@@ -134,6 +134,11 @@ class ControlLine(Generic[_Received]):
         self._watch()
         self._look()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether this end is closed, as it is when the other one is."""
+        return self._closed
+
     def part(self, last: FromNode, done: Callable[[], None], *, within: float) -> None:
         """Send a last message, and close this end when the other one is closed for it, or after some seconds."""
         self.send(last)

@@ -315,10 +315,10 @@ class NodeLink:
             self._lose(what)
 
     def _on_line_ended(self, why: str) -> None:
-        """Nothing more comes of it. Whoever has started its agent may know why, and has a moment to say so."""
+        """Nothing more comes of it. If it is gone, whoever has started it may know why, and has a moment to say so."""
         self._ended = why
         self.is_serving = False
-        if self._last_words:
+        if self._last_words and self._line is not None and self._line.is_closed:
             self._io.call_later(self._last_words, lambda: self._lose(why))
         else:
             self._lose(why)

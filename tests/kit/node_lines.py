@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any, Final, NamedTuple, Self
 from unittest import mock
 
@@ -164,6 +164,9 @@ class FakeNode:
     Attributes:
         line: the connection to the host, once it serves.
         processes: what each process's connection began with, and the connection.
+        files: what is in them, by the names by which they are fetched.
+        fetched: how many have been.
+        found: how a launcher tells of it.
     """
 
     def __init__(self, path: str) -> None:
@@ -171,6 +174,7 @@ class FakeNode:
         self.path = path
         self.processes: list[tuple[Opening, socket.socket]] = []
         self.files: dict[str, bytes] = {}
+        self.fetched = 0
         self.line: _End
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
@@ -239,7 +243,8 @@ class FakeNode:
             if isinstance(first, Opening):
                 self.processes.append((first, channel))
                 continue
-            with channel:
+            self.fetched += 1
+            with channel, suppress(OSError):  # the host may take a part of it only
                 channel.sendall(self.files.get(getattr(first, "name", ""), b""))
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -238,6 +239,35 @@ def test_a_node_whose_agent_is_killed_is_lost_once_and_nothing_of_its_tasks_is_l
             ("failed", f"Node {lab.hosts[0]} was lost (it closed its connection).")
         }
         wait_until(lambda: all(map(is_gone, pids)), "nothing of them is left", limit=PATIENCE)
+
+
+def test_what_is_written_last_on_a_node_says_why_it_is_lost_though_the_line_is_closed_before(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n{lab.python} "$@"\nexec <&- >&-\nsleep 0.3\necho The disk is full. >&2\n')
+    python.chmod(0o755)
+    with opened(msgspec.structs.replace(only(lab), python=str(python))) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+        said(runtime, task)
+        (agent,) = agents_of_nodes()
+        agent.kill()
+
+        assert ended(runtime, task).reason == f"Node {lab.hosts[0]} was lost (The disk is full)."
+
+
+def test_sockets_of_ssh_lie_in_the_runs_folder_however_long_its_name_is_and_are_gone_with_the_run(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("subactors-*"))
+    with opened(only(lab), state_dir=tmp_path / ("x" * 120)) as runtime:
+        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
+        lines = runtime._host.folder.lines
+        sockets = [path for path in lines.rglob("*") if path.is_socket()]
+
+    assert len(sockets) == 1
+    assert not lines.exists()
+    assert set(Path(tempfile.gettempdir()).glob("subactors-*")) <= before
 
 
 def test_a_task_of_a_lost_node_begins_anew_on_another(runtime: Runtime, tmp_path: Path) -> None:
