@@ -43,7 +43,7 @@ def places_of(
         RunError: the team's modules cannot be sent.
         StateError: the run's folder cannot be used.
     """
-    code = tuple(pack(Path(folder)) for folder in team.folders)
+    code = pack(team.folders)
     places: dict[str, NodePlace] = {}
     for number, config in enumerate(team.settings.places):
         setup = NodeSetup(
