@@ -10,7 +10,6 @@ All happens in the I/O thread, but where a method says otherwise. It never waits
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import os
 import signal
@@ -26,10 +25,8 @@ from ..wire.frames import encode_plain
 from ..wire.messages import Forked, ForkFailed, ProcessLimits, Start, TrackerWanted
 from ..wire.node import (
     BEAT_EVERY,
-    LEASE,
     PATIENCE,
     Challenge,
-    Control,
     Ended,
     Fetch,
     FromNode,
@@ -39,7 +36,6 @@ from ..wire.node import (
     Opening,
     Order,
     Parting,
-    Proof,
     Serving,
     Setup,
     Signal,
@@ -48,15 +44,13 @@ from ..wire.node import (
     Versions,
     decode_from_node,
     encode_node,
-    proof_of_host,
-    proof_of_node,
-    proven,
 )
 from ..wire.objects import encode_object
 from . import versions
 from .connecting import Address, begin_to_connect, connect
 from .control_line import ControlLine
 from .exit import ProcessExit
+from .handshake import HostHandshake
 from .io import IOThread
 
 if TYPE_CHECKING:
@@ -69,9 +63,6 @@ _AGAIN: Final = 0.01
 
 _MOST_OPENED: Final = 32
 """Processes that a node is asked for at a time: half of the connections that its door lets in unproven."""
-
-_NONCE: Final = 32
-"""Bytes of the numbers that proofs are about."""
 
 _LONGEST: Final = 2000
 """Characters that a node may say of itself, or of why a process could not be had, before it is cut short."""
@@ -141,14 +132,12 @@ class NodeLink:
         self.versions: Versions | None = None
         self.processes: dict[int, RemoteProcess] = {}
         self._groups = ""
-        self._token = token
+        self._handshake = HostHandshake(token)
         self._setup = setup
         self._io = io
         self._listener = listener
         self._last_words = last_words
         self._ended = ""
-        self._hello = Control(os.urandom(_NONCE))
-        self._their_nonce = b""
         self._fetched = itertools.count(1)
         self._opened: set[int] = set()
         self._to_open: deque[tuple[int, Callable[[], None]]] = deque()
@@ -173,7 +162,7 @@ class NodeLink:
             patience=PATIENCE,
             beat_every=BEAT_EVERY,
         )
-        self._line.send(self._hello)
+        self._line.send(self._handshake.hello)
         self._line.begin()
 
     @property
@@ -205,7 +194,7 @@ class NodeLink:
         Raises:
             OSError: the node cannot be connected to.
         """
-        fetch = proven(Fetch(next(self._fetched), b"", name, start), self._token, self._their_nonce)
+        fetch = self._handshake.proven(Fetch(next(self._fetched), b"", name, start))
         channel = connect(self.address)
         try:
             channel.sendall(encode_node(fetch))
@@ -252,7 +241,7 @@ class NodeLink:
         process.label = label
         self.processes[process.key] = process
         opening = Opening(process.key, b"", label=label, directory=directory, group=start.group, fenced=process.fenced)
-        first = encode_node(proven(opening, self._token, self._their_nonce))
+        first = encode_node(self._handshake.proven(opening))
 
         def connected(channel: socket.socket) -> None:
             if not process.settle(self, channel, first, start):
@@ -293,8 +282,7 @@ class NodeLink:
         self._lose(why or self._ended or "its agent has ended")
 
     def _send(self, message: ToNode) -> None:
-        line = self._line
-        if line is not None:
+        if (line := self._line) is not None:
             line.send(message)
 
     def _open(self, connected: Callable[[socket.socket], None], failed: Callable[[str], None] | None = None) -> None:
@@ -353,18 +341,15 @@ class NodeLink:
 
     def _shake_hands(self, message: FromNode) -> None:
         match message:
-            case Challenge(nonce, proof) if not self._their_nonce:
-                if not hmac.compare_digest(proof_of_node(self._token, self._hello, nonce), proof):
-                    raise ProtocolError("no proof that it is the agent that was started")
-                self._their_nonce = nonce
-                self._send(Proof(proof_of_host(self._token, self._hello.nonce, message, LEASE), LEASE))
-            case Known(theirs) if self._their_nonce:
+            case Challenge() if not self._handshake.is_answered:
+                self._send(self._handshake.answer(message))
+            case Known(theirs) if self._handshake.is_answered:
                 self.versions = Versions(*map(_clause, msgspec.structs.astuple(theirs)))
                 if problem := versions.difference(self.versions):
                     self._lose(problem)
                 else:
                     self._send(Setup(self._setup))
-            case Parting(why) if self._their_nonce:
+            case Parting(why) if self._handshake.is_answered:
                 self._lose(_clause(why))
             case _:
                 raise ProtocolError("something before its proof")

@@ -103,9 +103,8 @@ class House(Protocol):
     def begun(self, process: HousedProcess) -> None:
         """A process exists. In the I/O thread, as the following."""
 
-    def left(self, process: HousedProcess, seen: ProcessExit) -> msgspec.Struct:
-        """Return what a process has left, that has ended."""
-        ...
+    def left(self, process: HousedProcess, done: Callable[[msgspec.Struct], None]) -> None:
+        """See what a process has left, that has ended; `done` is called with it, once, in any thread."""
 
     def ordered(self, body: bytes) -> None:
         """Do what the host asks; raises ProtocolError."""
@@ -360,21 +359,19 @@ class NodeAgent:
 
     def _on_ended(self, process: HousedProcess, seen: ProcessExit) -> None:
         self._housed.pop(process.host_key, None)
-        self._say(
-            Ended(
-                process.host_key,
-                code=seen.code,
-                signal=seen.signal,
-                unobserved=seen.unobserved,
-                user_seconds=seen.user_seconds,
-                system_seconds=seen.system_seconds,
-                peak_bytes=seen.peak_bytes,
-                survivors=seen.survivors,
-                survivor_ids=seen.survivor_ids,
-                group=seen.group,
-                left=encode_plain(self._house.left(process, seen)),
-            )
+        ended = Ended(
+            process.host_key,
+            code=seen.code,
+            signal=seen.signal,
+            unobserved=seen.unobserved,
+            user_seconds=seen.user_seconds,
+            system_seconds=seen.system_seconds,
+            peak_bytes=seen.peak_bytes,
+            survivors=seen.survivors,
+            survivor_ids=seen.survivor_ids,
+            group=seen.group,
         )
+        self._house.left(process, lambda left: self._say(msgspec.structs.replace(ended, left=encode_plain(left))))
 
     def _send_file(self, fetch: Fetch, channel: socket.socket) -> None:
         """Send a file, in a thread of its own: the line may be slow."""
