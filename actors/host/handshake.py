@@ -7,7 +7,19 @@ import os
 from typing import Final, TypeVar
 
 from ..errors import ProtocolError
-from ..wire.node import LEASE, Challenge, Control, Fetch, Opening, Proof, proof_of_host, proof_of_node, proven
+from ..wire.node import (
+    LEASE,
+    Challenge,
+    Control,
+    Fetch,
+    Opening,
+    Proof,
+    encode_node,
+    entered,
+    proof_of_host,
+    proof_of_node,
+    proven,
+)
 
 __all__ = ["HostHandshake"]
 
@@ -45,3 +57,7 @@ class HostHandshake:
     def proven(self, first: _First) -> _First:
         """Return what a later connection begins with, with its proof."""
         return proven(first, self._token, self._nonce)
+
+    def entered(self, opening: Opening) -> bytes:
+        """Return what the node says first on a process's connection over a network."""
+        return encode_node(entered(opening, self._token))

@@ -14,7 +14,6 @@ import itertools
 import os
 import signal
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -47,22 +46,17 @@ from ..wire.node import (
 )
 from ..wire.objects import encode_object
 from . import versions
-from .connecting import Address, begin_to_connect, connect
+from .connecting import Address, connect
 from .control_line import ControlLine
 from .exit import ProcessExit
 from .handshake import HostHandshake
 from .io import IOThread
+from .openings import Openings
 
 if TYPE_CHECKING:
     from .remote import RemoteProcess
 
 __all__ = ["NodeLink", "NodeListener"]
-
-_AGAIN: Final = 0.01
-"""Seconds until a connection that found no room is tried again."""
-
-_MOST_OPENED: Final = 32
-"""Processes that a node is asked for at a time: half of the connections that its door lets in unproven."""
 
 _LONGEST: Final = 2000
 """Characters that a node may say of itself, or of why a process could not be had, before it is cut short."""
@@ -139,15 +133,14 @@ class NodeLink:
         self._last_words = last_words
         self._ended = ""
         self._fetched = itertools.count(1)
-        self._opened: set[int] = set()
-        self._to_open: deque[tuple[int, Callable[[], None]]] = deque()
+        self._openings = Openings(address, io, self._handshake, lambda key: key in self.processes)
         self._control = control
         self._line: ControlLine[FromNode] | None = None
 
     def begin(self) -> None:
         """Connect, if that is to be done, and begin to talk."""
         if self._control is None:
-            self._open(self._begin_line)
+            self._openings.open(self._begin_line, lambda why: self._lose(f"it cannot be connected to: {why}"))
         else:
             self._begin_line(self._control)
 
@@ -241,36 +234,22 @@ class NodeLink:
         process.label = label
         self.processes[process.key] = process
         opening = Opening(process.key, b"", label=label, directory=directory, group=start.group, fenced=process.fenced)
-        first = encode_node(self._handshake.proven(opening))
 
-        def connected(channel: socket.socket) -> None:
+        def connected(channel: socket.socket, first: bytes) -> None:
             if not process.settle(self, channel, first, start):
                 self.drop(process.key)
 
         def failed(what: str) -> None:
             self.drop(process.key)
-            process.on_start_failed(what)
+            process.on_start_failed(f"node {self.name} cannot be connected to: {what}")
 
-        self._to_open.append((process.key, lambda: self._open(connected, failed)))
-        self._open_next()
+        self._openings.ask(opening, connected, failed)
 
     def drop(self, key: int) -> None:
         """A process has ended, or never will have been one. For the I/O thread."""
         if self.processes.pop(key, None) is not None:
-            self._note_opened(key)
+            self._openings.taken(key)
             self._listener.node_has_room(self)
-
-    def _note_opened(self, key: int) -> None:
-        """The node has taken a process's connection, or never will: the next may come."""
-        self._opened.discard(key)
-        self._open_next()
-
-    def _open_next(self) -> None:
-        while self._to_open and len(self._opened) < _MOST_OPENED and not self.is_lost:
-            key, begin = self._to_open.popleft()
-            if key in self.processes:  # else it has ended meanwhile
-                self._opened.add(key)
-                begin()
 
     def leave(self) -> None:
         """Have it end everything, and then itself; it is lost to this host."""
@@ -284,23 +263,6 @@ class NodeLink:
     def _send(self, message: ToNode) -> None:
         if (line := self._line) is not None:
             line.send(message)
-
-    def _open(self, connected: Callable[[socket.socket], None], failed: Callable[[str], None] | None = None) -> None:
-        """Begin to connect to the node, and hand over the connection, by which may be sent at once."""
-        try:
-            channel = begin_to_connect(self.address)
-        except BlockingIOError:
-            self._io.call_later(_AGAIN, lambda: self._open(connected, failed))
-        except OSError as error:
-            self._fail(f"node {self.name} cannot be connected to: {error.strerror or error}", failed)
-        else:
-            connected(channel)
-
-    def _fail(self, what: str, failed: Callable[[str], None] | None) -> None:
-        if failed is not None:
-            failed(what)
-        else:
-            self._lose(what)
 
     def _on_line_ended(self, why: str) -> None:
         """Nothing more comes of it. If it is gone, whoever has started it may know why, and has a moment to say so."""
@@ -333,7 +295,7 @@ class NodeLink:
                 raise ProtocolError("what it may not say now")
 
     def _on_forked(self, key: int, pid: int) -> None:
-        self._note_opened(key)
+        self._openings.taken(key)
         if (process := self.processes.get(key)) is not None:
             process.on_forked_there(pid)
         else:  # nobody wants it any more
@@ -388,6 +350,7 @@ class NodeLink:
         self.is_lost, self.is_serving = True, False
         if self._line is not None:
             self._line.close()
+        self._openings.close()
         processes, self.processes = list(self.processes.values()), {}
         for process in processes:
             process.on_node_lost(f"node {self.name} was lost ({why})")

@@ -47,6 +47,8 @@ from ..wire.node import (
     ToNode,
     TrackerFor,
     decode_to_node,
+    encode_node,
+    entered,
     is_proven,
 )
 from .door import Door
@@ -203,6 +205,9 @@ class NodeAgent:
                 self._listen_to_host(channel)
                 self._know_host(handshake, lease)
             case Opening() if self._proves(first):
+                if channel.family != socket.AF_UNIX:
+                    with contextlib.suppress(OSError):
+                        channel.send(encode_node(entered(first, self._token)))  # it is the first, so there is room
                 self._fork(first, channel)
             case Fetch() if self._proves(first):
                 self._send_file(first, channel)

@@ -15,7 +15,7 @@ from typing import Final
 from ..errors import ProtocolError
 from ..host.io import READ, IOThread, Timer
 from ..wire.frames import HEADER_SIZE
-from ..wire.node import MOST_OPENING, Control, First, Proof, decode_first, encode_node
+from ..wire.node import MOST_OPENING, Beat, Control, First, Proof, decode_first, encode_node
 from .handshake import Handshake
 
 __all__ = ["Door"]
@@ -161,6 +161,8 @@ class Door:
                 self._refuse(channel)
             case Control():
                 self._refuse(channel)
+            case Beat():
+                pass  # a host's own connection has them from the beginning
             case _:
                 self._let_go(channel)
                 if not self._enter(first, channel, visitor.handshake):

@@ -32,6 +32,7 @@ __all__ = [
     "Challenge",
     "Control",
     "Ended",
+    "Entered",
     "Fetch",
     "First",
     "FromNode",
@@ -52,6 +53,7 @@ __all__ = [
     "decode_from_node",
     "decode_to_node",
     "encode_node",
+    "entered",
     "is_proven",
     "proof_of_host",
     "proof_of_node",
@@ -117,7 +119,7 @@ class Proof(msgspec.Struct, frozen=True, tag="proof"):
 
 
 class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):
-    """Host to node, first on a process's connection: fork a process that goes on with it. `Start` is right behind.
+    """Host to node, first on a process's connection: fork a process that goes on with it. `Start` follows.
 
     Attributes:
         key: number by which host and node name the process; used once.
@@ -136,6 +138,15 @@ class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):
     fenced: bool = True
 
 
+class Entered(msgspec.Struct, frozen=True, tag="entered"):
+    """Node to host, first on a process's connection over a network: the opening has come to whom it was meant for.
+
+    Before that the host does not send `Start`, in which there may be keys. A Unix socket is in a folder of the user's.
+    """
+
+    proof: bytes
+
+
 class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
     """Host to node, first and only on a connection of its own: send a file, from a place on, and close.
 
@@ -152,7 +163,11 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
     start: int = 0
 
 
-First: TypeAlias = Control | Proof | Opening | Fetch
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """Both ways, each second: a sign of life."""
+
+
+First: TypeAlias = Control | Proof | Opening | Fetch | Beat
 
 
 # --- the node's own connection ---------------------------------------------------------------------------------------
@@ -209,10 +224,6 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     body: msgspec.Raw
 
 
-class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """Both ways, each second: a sign of life."""
-
-
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
     """Host to node, last: end everything, and then yourself."""
 
@@ -259,7 +270,7 @@ _to_node: Final[msgspec.msgpack.Decoder[ToNode]] = msgspec.msgpack.Decoder(ToNod
 _from_node: Final[msgspec.msgpack.Decoder[FromNode]] = msgspec.msgpack.Decoder(FromNode)
 
 
-def encode_node(message: First | ToNode | FromNode) -> bytes:
+def encode_node(message: First | Entered | ToNode | FromNode) -> bytes:
     """Return a message as one frame."""
     return message_frame(_encoder.encode(message))
 
@@ -328,6 +339,11 @@ def proven(first: _Proven, token: bytes, nonce: bytes) -> _Proven:
 def is_proven(first: Opening | Fetch, token: bytes, nonce: bytes) -> bool:
     """Whether the host has sent the first message of a connection; see `proven`."""
     return hmac.compare_digest(proven(first, token, nonce).proof, first.proof)
+
+
+def entered(opening: Opening, token: bytes) -> Entered:
+    """Return what a node answers an opening with, if it knows the token."""
+    return Entered(_prove(token, "entered", opening.proof))
 
 
 def _all_but_proof(first: Opening | Fetch) -> bytes:

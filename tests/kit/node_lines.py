@@ -156,10 +156,10 @@ class HostEnd(_End):
 
 
 class FakeNode:
-    """A node that says what a test has it say, behind a Unix socket; its processes are connections that it holds.
+    """A node that says what a test has it say; its processes are connections that it holds.
 
     Args:
-        path: of the socket.
+        path: of the socket that it listens to; empty: it does so on loopback.
 
     Attributes:
         line: the connection to the host, once it serves.
@@ -171,13 +171,12 @@ class FakeNode:
 
     def __init__(self, path: str) -> None:
         self.token = os.urandom(32)
-        self.path = path
         self.processes: list[tuple[Opening, socket.socket]] = []
         self.files: dict[str, bytes] = {}
         self.fetched = 0
         self.line: _End
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
+        self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self._listener.bind(path or ("127.0.0.1", 0))
         self._listener.listen()
         self._threads: list[threading.Thread] = []
         self._closing = ExitStack()
@@ -186,7 +185,7 @@ class FakeNode:
         """Give the host's end of the line as `found`."""
         theirs, ours = socket.socketpair()
         self.line = _End(ours, decode_to_node)
-        self.found = NodeFound("fake", self.path, self.token, theirs)
+        self.found = NodeFound("fake", self._listener.getsockname(), self.token, theirs)
         self._begin(self._accept)
         return self
 
@@ -265,7 +264,7 @@ class _FakeLauncher:
 
 
 @contextmanager
-def place_of(node: FakeNode) -> Iterator[SshPlace]:
+def place_of(node: NodeFound) -> Iterator[SshPlace]:
     """Have a place whose only node is this one, for a runtime that is made meanwhile."""
-    with mock.patch.object(ssh, "SshLauncher", return_value=_FakeLauncher(node.found)):
-        yield SshPlace(name="lab", hosts=("fake",))
+    with mock.patch.object(ssh, "SshLauncher", return_value=_FakeLauncher(node)):
+        yield SshPlace(name="lab", hosts=(node.name,))

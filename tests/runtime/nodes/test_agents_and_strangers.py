@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from node_lines import PATIENCE, HostEnd, agent
+from node_lines import PATIENCE, HostEnd, agent, place_of
 from processes_and_waits import wait_until
 from subactors.actors.host.versions import own_versions
 from subactors.actors.wire.node import (
@@ -26,6 +26,8 @@ from subactors.actors.wire.node import (
     encode_node,
     proven,
 )
+from subactors.runtime import Runtime
+from subactors.runtime.nodes.launcher import NodeFound
 from subactors.runtime.nodes.messages import NodeSetup
 
 MOST_AT_THE_DOOR = 64
@@ -116,6 +118,18 @@ def test_a_connection_that_has_brought_its_proof_is_not_pushed_out_by_strangers(
         for stranger in strangers:
             stranger.channel.close()
         assert (failed.key, "there is no folder /nowhere" in failed.message) == (1, True)
+
+
+def test_tasks_run_on_a_node_that_is_reached_over_a_network(tmp_path: Path) -> None:
+    team = {"agents": {"worker": {"entrypoint": "node_entrypoints:works_a_little"}}}
+    with (
+        agent() as there,
+        place_of(NodeFound("there", there.address, there.token)) as lab,
+        Runtime.from_mapping(team, standby=0, places=(lab,), place="lab", state_dir=tmp_path) as runtime,
+    ):
+        tasks = [runtime.run("worker", str(number)) for number in range(40)]
+
+        assert [view.result for view in runtime.wait(tasks, timeout=PATIENCE)] == [n * n for n in range(40)]
 
 
 # --- why it ends ----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from subactors.actors.host.channel import HostChannel
 from subactors.actors.host.io import IOThread
 from subactors.actors.wire.frames import encode_frame, encode_plain
 from subactors.actors.wire.messages import Forked, ForkFailed, Ready, Report, Stopped
-from subactors.actors.wire.node import Challenge, Ended, Notice, Parting, Signal
+from subactors.actors.wire.node import Challenge, Ended, Entered, Notice, Parting, Signal, encode_node
 from subactors.runtime import Runtime, Task, TaskView
 from subactors.runtime.nodes.messages import Left, LimitReached, LogGrown, NotPreloaded, Seen
 from subactors.runtime.runs.output import LONGEST_LOG
@@ -46,7 +46,7 @@ def node() -> Iterator[FakeNode]:
 @contextmanager
 def opened(node: FakeNode, **settings: Any) -> Iterator[Runtime]:
     with (
-        place_of(node) as lab,
+        place_of(node.found) as lab,
         Runtime.from_mapping(TEAM, standby=0, places=(lab,), place=lab.name, stop_grace=0.1, **settings) as runtime,
     ):
         yield runtime
@@ -159,6 +159,20 @@ def test_a_node_that_cannot_import_ahead_says_so_a_few_times(node: FakeNode, cap
 
     assert 0 < len(caplog.records) <= 100
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
+
+
+def test_whoever_has_the_address_of_a_node_over_a_network_is_not_told_what_a_task_is_told() -> None:
+    with FakeNode("") as node, opened(node) as runtime:
+        node.serve()
+        task = runtime.run("worker", "go")
+        wait_until(lambda: node.processes, "its process is asked for")
+        (_, channel) = node.processes[0]
+        channel.settimeout(PATIENCE)
+        channel.sendall(b"x" * len(encode_node(Entered(bytes(32)))))
+
+        assert channel.recv(1) == b""
+        assert "cannot be connected to: no proof that it is the agent that was started" in ended(task).reason
+        node.say(Parting("the test is over"))
 
 
 # --- what it says of files ------------------------------------------------------------------------------------------
