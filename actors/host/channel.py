@@ -37,7 +37,7 @@ _DRAIN_READS: Final = 64
 """Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
 
 _NETWORK_READS: Final = 65_536
-"""The same for a channel over a network, which may hold much more than a buffer, and whose other end may go on for ever."""
+"""The same for a channel over a network, which may hold much more than a buffer; its other end may go on for ever."""
 
 _DRAIN_SIZE: Final = 32 * 1024
 """Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
