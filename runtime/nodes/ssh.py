@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from ...actors import environment
-from ...actors.regular_files import exists
+from ...actors.regular_files import Folder, exists
 from ..errors import RequirementError, StateError
 from ..team.places import SshPlace
 from .last_words import LastWords
@@ -105,7 +105,7 @@ class SshLauncher:
         self._folder = folder
         try:
             folder.mkdir(mode=0o700, parents=True)
-            self._held = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._held = Folder(folder).hold()
         except OSError as error:
             raise StateError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
 
@@ -143,9 +143,7 @@ class SshLauncher:
             self.release(host)
         for thread in self._threads:
             thread.join(_END)
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self._folder.parent.rmdir()  # that of the last place
@@ -179,7 +177,7 @@ class SshLauncher:
         token = os.urandom(32)
         beginning = {"token": token.hex(), "listen": {"unix": there}, "control": "stdio"}
         # By the descriptor of the folder it is short enough for a socket, and has nothing in it that ssh would expand.
-        here = f"fd/{self._held}/{number}"
+        here = f"fd/{self._held.descriptor}/{number}"
         options = (*_FORWARD, "-L", f"/proc/{os.getpid()}/{here}:{there}")
         words = LastWords()
         with contextlib.ExitStack() as ending:
