@@ -68,9 +68,6 @@ _AT_ONCE: Final = 0.2
 _END: Final = 3.0
 """Seconds that ssh may take to end once the agent has been told to."""
 
-_LAST_WORDS: Final = 1.0
-"""Seconds for which the agent's ssh may go on when something has ended: its last words may be on their way."""
-
 _PLAIN: Final = re.compile(r"[\w@%+=:,./~-]+", re.ASCII)
 
 
@@ -197,9 +194,6 @@ class SshLauncher:
                     found(NodeFound(host, f"/proc/self/{here}", token, ours.dup()))
                     ours.close()
                     _wait_for_end(words, agent, way)
-            if not self._closing.is_set():
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    agent.wait(_LAST_WORDS)
             return words.last_line()
 
     @contextlib.contextmanager

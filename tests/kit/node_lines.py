@@ -107,9 +107,11 @@ class _End:
         self._decode = decode
         self._decoder = FrameDecoder()
         self._came: list[Any] = []
+        self._lock = threading.Lock()
 
     def send(self, *messages: Any) -> None:
-        self.channel.sendall(b"".join(map(encode_node, messages)))
+        with self._lock:
+            self.channel.sendall(b"".join(map(encode_node, messages)))
 
     def next(self) -> Any:
         """Return what comes next but for signs of life; None at the end."""
@@ -179,7 +181,7 @@ class FakeNode:
         self._listener.bind(path or ("127.0.0.1", 0))
         self._listener.listen()
         self._threads: list[threading.Thread] = []
-        self._closing = ExitStack()
+        self._closing = threading.Event()
 
     def __enter__(self) -> Self:
         """Give the host's end of the line as `found`."""
@@ -187,9 +189,11 @@ class FakeNode:
         self.line = _End(ours, decode_to_node)
         self.found = NodeFound("fake", self._listener.getsockname(), self.token, theirs)
         self._begin(self._accept)
+        self._begin(self._beat)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
@@ -227,6 +231,12 @@ class FakeNode:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _beat(self) -> None:
+        """Give signs of life, so that it is not lost for want of them."""
+        with suppress(OSError):
+            while not self._closing.wait(1.0):
+                self.say(Beat())
 
     def _accept(self) -> None:
         while True:
