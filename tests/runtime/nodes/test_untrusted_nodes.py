@@ -254,8 +254,8 @@ def test_a_kill_that_a_node_does_not_confirm_is_an_end_all_the_same(
 def test_a_process_that_has_ended_there_does_not_speak_for_ever(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "_FOLLOWS", 0.05)
-    monkeypatch.setattr(remote, "_LAST_WORDS", 0.2)
+    monkeypatch.setattr(remote, "_FOLLOWS", 0.5)
+    monkeypatch.setattr(remote, "_LAST_WORDS", 0.6)
     with running(node) as (_, task):
         opening, channel = node.processes[0]
         node.say(Ended(opening.key, code=0, left=encode_plain(Left())))
