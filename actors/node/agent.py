@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import msgspec
 
@@ -51,72 +51,21 @@ from ..wire.node import (
     entered,
     is_proven,
 )
+from .beginning import House, Terms
 from .door import Door
 from .handshake import Handshake
 from .housed import HousedProcess
 from .used_keys import UsedKeys
 
-__all__ = ["House", "NodeAgent", "Terms"]
+__all__ = ["NodeAgent"]
 
 _PARTING: Final = 1.0
 """Seconds that the host may take to close its end for the last word."""
 
+_SETUP_LIMIT: Final = 10.0
+"""Seconds that its setting up may still take when it is to end: a file system may hang."""
+
 _NO_STARTER: Final = "the process that started it has ended"
-
-
-class Terms(NamedTuple):
-    """What an agent is started with, by whoever starts it, and nobody else knows.
-
-    Attributes:
-        token: what both ends know.
-        listener: takes connections.
-        control: the connection to the host; None: it is the first that proves itself by the listener.
-        starter: process whose end ends the agent; None: none does.
-    """
-
-    token: bytes
-    listener: socket.socket
-    control: Pipes | None = None
-    starter: int | None = None
-
-
-class House(Protocol):
-    """What the layer above knows of a node: what runs there, and what it leaves."""
-
-    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None]) -> ProcessSystem:
-        """Return the process system, as the host wants it. In a thread of its own; raises whatever is wrong with that.
-
-        Args:
-            body: what the host says.
-            io: the system's I/O thread.
-            tell: tells the host something; in any thread.
-        """
-        ...
-
-    @property
-    def folder(self) -> str:
-        """Where it keeps files."""
-        ...
-
-    def missing(self, directory: str) -> str:
-        """Return why a process cannot work in a folder; empty if it can."""
-        ...
-
-    def begun(self, process: HousedProcess) -> None:
-        """A process exists. In the I/O thread, as the following."""
-
-    def left(self, process: HousedProcess, done: Callable[[msgspec.Struct], None]) -> None:
-        """See what a process has left, that has ended; `done` is called with it, once, in any thread."""
-
-    def ordered(self, body: bytes) -> None:
-        """Do what the host asks; raises ProtocolError."""
-
-    def file(self, name: str) -> int | None:
-        """Return a descriptor of a file that the host wants; None if there is none."""
-        ...
-
-    def close(self) -> None:
-        """End what it does beside the processes, and leave nothing that nobody needs. Not in the I/O thread."""
 
 
 class NodeAgent:
@@ -159,7 +108,7 @@ class NodeAgent:
         finally:
             self._io.call(self._stop_listening)
             if self._setting_up is not None:
-                self._setting_up.join()
+                self._setting_up.join(_SETUP_LIMIT)
             if self._system is not None:
                 self._system.close(grace=0.0)
             self._house.close()
@@ -264,7 +213,9 @@ class NodeAgent:
     def _obey(self, message: ToNode) -> None:
         match message:
             case Setup(body) if self._setting_up is None:
-                self._setting_up = threading.Thread(target=self._set_up, args=(body,), name="subactors-setup")
+                self._setting_up = threading.Thread(
+                    target=self._set_up, args=(body,), name="subactors-setup", daemon=True
+                )
                 self._setting_up.start()
             case Signal(key, number):
                 self._signal(key, number)
@@ -295,9 +246,16 @@ class NodeAgent:
         if self._why:
             return
         try:
-            system.prepare()
+            system.prepare(self._end_without_zygote)
         except (SubactorsError, OSError) as error:
-            self._end(f"it can start no processes: {error}")
+            self._end_without_zygote(str(error))
+        self._io.call(self._say_that_it_serves)
+
+    def _end_without_zygote(self, why: str) -> None:
+        self._end(f"it can start no processes: {why}")
+
+    def _say_that_it_serves(self) -> None:
+        if self._why:
             return
         tree = cgroup.CgroupTree.find()
         groups = str(tree.path) if tree is not None and not tree.problem else ""

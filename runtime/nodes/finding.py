@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -44,8 +45,9 @@ def places_of(
         StateError: the run's folder cannot be used.
     """
     code = pack(team.folders)
+    launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
     places: dict[str, NodePlace] = {}
-    for number, config in enumerate(team.settings.places):
+    for config, (launcher, booker) in zip(team.settings.places, launchers, strict=True):
         setup = NodeSetup(
             run=here.folder.path.name,
             folder=config.folder,
@@ -53,7 +55,6 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
-        launcher, booker = _launcher(config, arguments["withheld"], here.folder.lines / str(number))
         places[config.name] = NodePlace(
             config,
             launcher,
@@ -86,6 +87,26 @@ def require(places: Iterable[PlaceConfig]) -> None:
             from . import ray  # noqa: PLC0415 - the same
 
             ray.require(config)
+
+
+def _launchers(
+    places: Iterable[PlaceConfig], withheld: Collection[str], folder: Path
+) -> list[tuple[Launcher, Booker | None]]:
+    """Return what finds the nodes of each place, and what books their resources, if something does: all, or none.
+
+    Args:
+        places: the places.
+        withheld: names of variables that no program which is started for it needs.
+        folder: for their files, each with a folder in it; it is made if there are any.
+    """
+    made: list[tuple[Launcher, Booker | None]] = []
+    with contextlib.ExitStack() as undoing:
+        for number, config in enumerate(places):
+            launcher, booker = _launcher(config, withheld, folder / str(number))
+            undoing.callback(launcher.close)
+            made.append((launcher, booker))
+        undoing.pop_all()
+    return made
 
 
 def _launcher(config: PlaceConfig, withheld: Collection[str], folder: Path) -> tuple[Launcher, Booker | None]:

@@ -68,10 +68,11 @@ class Agent(NamedTuple):
 
 
 @contextmanager
-def agent(**beginning: Any) -> Iterator[Agent]:
+def agent(*program: str, **beginning: Any) -> Iterator[Agent]:
     """Have an agent on this machine, which ends with the block.
 
     Args:
+        program: arguments of its interpreter, if it is not the usual program.
         beginning: what it is told besides.
     """
     token = os.urandom(32)
@@ -81,7 +82,7 @@ def agent(**beginning: Any) -> Iterator[Agent]:
         errors = closing.enter_context(tempfile.TemporaryFile())
         process = closing.enter_context(
             subprocess.Popen(
-                [sys.executable, "-m", "subactors.runtime.nodes.agent"],
+                [sys.executable, *(program or ("-m", "subactors.runtime.nodes.agent"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

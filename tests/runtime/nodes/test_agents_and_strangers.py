@@ -172,6 +172,17 @@ def test_a_node_that_cannot_be_set_up_says_why_and_leaves_nothing(
         assert not list(tmp_path.iterdir())
 
 
+def test_a_node_that_can_start_no_processes_says_so(tmp_path: Path) -> None:
+    program = "import sys; from subactors.runtime.nodes.agent import main; sys.executable = '/nowhere/python'; main()"
+    with agent("-c", program) as there, HostEnd(there) as host:
+        host.shake_hands()
+        host.send(setup(tmp_path))
+        parting = host.next()
+
+        assert isinstance(parting, Parting)
+        assert parting.why.startswith("it can start no processes: /nowhere/python did not start: [Errno 2]")
+
+
 def test_an_agent_whose_starter_has_ended_before_it_ends_in_words() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
