@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -65,6 +65,9 @@ _PARTING: Final = 1.0
 _SETUP_LIMIT: Final = 10.0
 """Seconds that its setting up may still take when it is to end: a file system may hang."""
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a machine, or somebody on it, asks a program to end."""
+
 _NO_STARTER: Final = "the process that started it has ended"
 
 
@@ -97,28 +100,34 @@ class NodeAgent:
     def serve(self) -> str:
         """Serve until the host is gone, then end everything; return why it has ended."""
         kernel.set_process_name("subactors-node")
-        starter = None
-        try:
-            if self._terms.starter is not None:
-                starter = os.pidfd_open(self._terms.starter)
-            self._io.call(lambda: self._begin(starter))
-            self._over.wait()
-        except ProcessLookupError:
-            self._why = _NO_STARTER
-        finally:
-            self._io.call(self._stop_listening)
-            if self._setting_up is not None:
-                self._setting_up.join(_SETUP_LIMIT)
-            if self._system is not None:
-                self._system.close(grace=0.0)
-            self._house.close()
-            self._io.close()
-            if starter is not None:
-                os.close(starter)
+        with contextlib.ExitStack() as closing:
+            try:
+                starter = None
+                if self._terms.starter is not None:
+                    starter = os.pidfd_open(self._terms.starter)
+                    closing.callback(os.close, starter)
+                signalled = closing.enter_context(_signalled())
+                self._io.call(lambda: self._begin(starter, signalled))
+                self._over.wait()
+            except ProcessLookupError:
+                self._why = _NO_STARTER
+            finally:
+                self._close()
         return self._why
 
-    def _begin(self, starter: int | None) -> None:
+    def _close(self) -> None:
+        """End everything. Not in the I/O thread."""
+        self._io.call(self._stop_listening)
+        if self._setting_up is not None:
+            self._setting_up.join(_SETUP_LIMIT)
+        if self._system is not None:
+            self._system.close(grace=0.0)
+        self._house.close()
+        self._io.close()
+
+    def _begin(self, starter: int | None, signalled: int) -> None:
         self._door.open()
+        self._io.watch(signalled, READ, lambda _: self._end(f"it was ended by {_name_of(os.eventfd_read(signalled))}"))
         if starter is not None:
             self._io.watch(starter, READ, lambda _: self._end(_NO_STARTER))
         if self._terms.control is not None:
@@ -353,3 +362,27 @@ class NodeAgent:
             threading.Thread(target=send, name="subactors-file", daemon=True).start()
         except RuntimeError:  # the machine has no room for a thread
             channel.close()
+
+
+@contextlib.contextmanager
+def _signalled() -> Iterator[int]:
+    """Give a descriptor that tells of the signals by which this program is asked to end, as at a shutdown."""
+    descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    # No more than a write: what waits in this thread may hold any lock.
+    before = {
+        number: signal.signal(number, lambda number, _: os.eventfd_write(descriptor, number)) for number in _ENDING
+    }
+    try:
+        yield descriptor
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(descriptor)
+
+
+def _name_of(number: int) -> str:
+    """Return the name of a signal; several that came together make a sum, of which nobody knows the parts."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signals"

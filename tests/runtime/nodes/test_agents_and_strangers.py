@@ -172,6 +172,19 @@ def test_a_node_that_cannot_be_set_up_says_why_and_leaves_nothing(
         assert not list(tmp_path.iterdir())
 
 
+def test_an_agent_that_is_asked_to_end_says_so_and_does(tmp_path: Path) -> None:
+    with agent() as there, HostEnd(there) as host:
+        host.shake_hands()
+        host.send(setup(tmp_path))
+        assert isinstance(host.next(), Serving)
+        there.process.terminate()
+
+        assert host.next() == Parting("it was ended by SIGTERM")
+        host.channel.close()
+        assert there.written() == ""
+        assert not list(tmp_path.iterdir())
+
+
 def test_a_node_that_can_start_no_processes_says_so(tmp_path: Path) -> None:
     program = "import sys; from subactors.runtime.nodes.agent import main; sys.executable = '/nowhere/python'; main()"
     with agent("-c", program) as there, HostEnd(there) as host:
