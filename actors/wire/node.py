@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import ProtocolError
 from .frames import HEADER_SIZE, message_frame, size_of_message
-from .messages import MOST_NAMED, Forked, ForkFailed, GroupUse, TrackerWanted
+from .messages import MOST_NAMED, Count, Forked, ForkFailed, GroupUse, TrackerWanted
 
 _T = TypeVar("_T")
 _Proven = TypeVar("_Proven", bound="Opening | Fetch")
@@ -72,9 +72,6 @@ there any more when the host says so."""
 
 MOST_OPENING: Final = 4096
 """Bytes of a message on a connection that nobody has proven anything on yet."""
-
-_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""What a node has counted; any database and any JSON reader takes it."""
 
 _Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 
@@ -254,9 +251,9 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     unobserved: str = ""
     user_seconds: _Seconds = 0.0
     system_seconds: _Seconds = 0.0
-    peak_bytes: _Count = 0
-    survivors: _Count = 0
-    survivor_ids: Annotated[tuple[_Count, ...], msgspec.Meta(max_length=MOST_NAMED)] = ()
+    peak_bytes: Count = 0
+    survivors: Count = 0
+    survivor_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MOST_NAMED)] = ()
     group: GroupUse | None = None
     left: msgspec.Raw = msgspec.Raw()
 

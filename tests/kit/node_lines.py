@@ -131,12 +131,16 @@ class _End:
 class HostEnd(_End):
     """A connection to an agent, as its host has it, or a stranger.
 
+    Args:
+        to: the agent.
+        come_from: the address that it seems to come from.
+
     Attributes:
         nonce: the agent's, once it has challenged.
     """
 
-    def __init__(self, to: Agent) -> None:
-        super().__init__(socket.create_connection(to.address, PATIENCE), decode_from_node)
+    def __init__(self, to: Agent, come_from: str = "127.0.0.1") -> None:
+        super().__init__(socket.create_connection(to.address, PATIENCE, (come_from, 0)), decode_from_node)
         self._token = to.token
         self.nonce = b""
 
@@ -148,14 +152,19 @@ class HostEnd(_End):
 
     def shake_hands(self, lease: float = 10.0) -> Known:
         """Prove what this is; return the answer."""
+        proof = self.hear_challenge(lease)
+        self.send(proof)
+        known: Known = self.next()
+        return known
+
+    def hear_challenge(self, lease: float = 10.0) -> Proof:
+        """Say hello; return the proof that is to be sent then."""
         hello = Control(os.urandom(32))
         self.send(hello)
         challenge = self.next()
         assert isinstance(challenge, Challenge)
         self.nonce = challenge.nonce
-        self.send(Proof(proof_of_host(self._token, hello.nonce, challenge, lease), lease))
-        known: Known = self.next()
-        return known
+        return Proof(proof_of_host(self._token, hello.nonce, challenge, lease), lease)
 
 
 class FakeNode:

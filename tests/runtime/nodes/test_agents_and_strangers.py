@@ -18,6 +18,7 @@ from subactors.actors.wire.node import (
     Challenge,
     Control,
     Fetch,
+    Known,
     Opening,
     Parting,
     Proof,
@@ -118,6 +119,18 @@ def test_a_connection_that_has_brought_its_proof_is_not_pushed_out_by_strangers(
         for stranger in strangers:
             stranger.channel.close()
         assert (failed.key, "there is no folder /nowhere" in failed.message) == (1, True)
+
+
+def test_strangers_of_another_machine_push_out_each_other_and_not_a_host_that_is_about_to_prove_itself() -> None:
+    with agent() as there, HostEnd(there) as host:
+        proof = host.hear_challenge()
+        strangers = [HostEnd(there, "127.0.0.2") for _ in range(2 * MOST_AT_THE_DOOR)]
+        assert is_closed(strangers[MOST_AT_THE_DOOR])  # so there was no room any more
+        host.send(proof)
+
+        assert isinstance(host.next(), Known)
+        for stranger in strangers:
+            stranger.channel.close()
 
 
 def test_tasks_run_on_a_node_that_is_reached_over_a_network(tmp_path: Path) -> None:

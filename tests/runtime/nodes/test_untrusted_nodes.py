@@ -23,7 +23,7 @@ from subactors.actors.host import outbox, remote
 from subactors.actors.host.channel import HostChannel
 from subactors.actors.host.io import IOThread
 from subactors.actors.wire.frames import encode_frame, encode_plain
-from subactors.actors.wire.messages import Forked, ForkFailed, Ready, Report, Stopped
+from subactors.actors.wire.messages import Forked, ForkFailed, GroupUse, Ready, Report, Stopped
 from subactors.actors.wire.node import Challenge, Ended, Entered, Notice, Parting, Signal, encode_node
 from subactors.runtime import Runtime, Task, TaskView
 from subactors.runtime.nodes.messages import Left, LimitReached, LogGrown, NotPreloaded, Seen
@@ -100,6 +100,7 @@ def test_a_host_says_nothing_but_a_number_before_the_node_has_proven_what_it_is(
         {"system_seconds": -1.0},
         {"survivor_ids": tuple(range(1000))},
         {"code": 10**6},
+        {"group": GroupUse(memory_peak=2**60)},
     ],
 )
 def test_figures_of_an_end_that_cannot_be_cost_the_node(node: FakeNode, facts: dict[str, Any]) -> None:
