@@ -67,9 +67,9 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .linux.kernel import open_standard_descriptors as open_standard_descriptors
     from .linux.kernel import silenced as silenced
     from .linux.mark import MARK as MARK
-    from .node.agent import House as House
     from .node.agent import NodeAgent as NodeAgent
-    from .node.agent import Terms as Terms
+    from .node.beginning import House as House
+    from .node.beginning import Terms as Terms
     from .node.housed import HousedProcess as HousedProcess
     from .restart import NEVER as NEVER
     from .restart import Again as Again
@@ -107,7 +107,8 @@ else:
         "linux.cgroup": "CgroupTree",
         "linux.kernel": "check_platform open_standard_descriptors silenced",
         "linux.mark": "MARK",
-        "node.agent": "House NodeAgent Terms",
+        "node.agent": "NodeAgent",
+        "node.beginning": "House Terms",
         "node.housed": "HousedProcess",
         "restart": "NEVER Again GiveUp Restart RestartHistory RestartPolicy decide",
         "supervisor": "Supervisor",

@@ -145,7 +145,7 @@ def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
     launcher, usual = TcpLauncher(nodes, counts=counts), LAUNCHERS[SshPlace]
-    LAUNCHERS[SshPlace] = lambda _place, _withheld: (launcher, None)
+    LAUNCHERS[SshPlace] = lambda *_: (launcher, None)
     try:
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
     finally:

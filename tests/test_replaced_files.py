@@ -316,6 +316,7 @@ OTHERS: Final = {
     "runtime/team/lacks.py": "whether the user's folders are there",
     "runtime/team/mcp_definition.py": "whether the user's folders are there",
     "runtime/vitals/proc.py": "the kernel's files",
+    "runtime/nodes/code.py": "whether what is in the user's folder is a folder, without following",
     "runtime/nodes/memory.py": "the kernel's files",
     "runtime/nodes/ray_starter.py": "the kernel's files",
     "runtime/nodes/ray_driver.py": "its standard input, by a descriptor",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -36,6 +35,9 @@ logger = logging.getLogger("subactors.actors")
 
 _DRAIN_READS: Final = 64
 """Reads of what an ended process left in its channel; where the zygote was killed, a descendant may go on writing."""
+
+_NETWORK_READS: Final = 65_536
+"""The same for a channel over a network, which may hold much more than a buffer; its other end may go on for ever."""
 
 _DRAIN_SIZE: Final = 32 * 1024
 """Bytes for each of those; for more the C library would tidy up all its heap, at every end."""
@@ -88,8 +90,8 @@ class HostChannel:
         receiver: takes what comes.
 
     Attributes:
-        ends_itself: whether nobody can go on writing once the process has ended; then all that is left is read. That
-            may be more than fits into a buffer, where a network is between.
+        ends_itself: whether nobody can go on writing once the process has ended, as far as the other machine is to be
+            believed; then what is left is read, which may be more than fits into a buffer.
     """
 
     ends_itself = False
@@ -146,10 +148,9 @@ class HostChannel:
                     view = view[ancillary.send_first(self._socket, view, descriptors) :]
             self._outbox.put(view)
             size, stuck = self._outbox.size, self._outbox.is_stuck
-        if self._end is None:
-            return
         if waited and stuck:
-            self._io.call(lambda: self._receiver.on_violation(f"it stopped reading; {size:,} bytes waited for it"))
+            why = "it stopped reading" if self._end is not None else "nothing reads for it yet"
+            self._io.call(lambda: self._receiver.on_violation(f"{why}; {size:,} bytes waited for it"))
         elif size and not waited:
             self._io.call(self.watch)
 
@@ -225,7 +226,7 @@ class HostChannel:
         """
         with self._lock:
             if self.ends_itself:
-                self._reads_left = sys.maxsize
+                self._reads_left = _NETWORK_READS
             self._drained = drained
             on_room, self._on_room = self._on_room, None
         if on_room is not None:

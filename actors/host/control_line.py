@@ -6,6 +6,7 @@ It knows frames, and when the other end was last heard of; not what is said. It 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -21,10 +22,15 @@ from .outbox import Outbox
 
 __all__ = ["ControlLine", "Pipes"]
 
+logger = logging.getLogger("subactors.actors")
+
 _Received = TypeVar("_Received")
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks at whether the other end has been heard of."""
+
+_STEP: Final = 0.01
+"""Seconds between two looks at whether the other end has taken the last message."""
 
 
 class Pipes:
@@ -70,9 +76,10 @@ class ControlLine(Generic[_Received]):
         io: the I/O thread.
         decode: makes a message of a payload; raises ProtocolError.
         receive: takes each message.
-        lost: is called once, with a clause that can follow "because": the other end is gone, or silent.
+        lost: is called once, with a clause that can follow "because": the other end is gone, or silent, or has sent
+            what it may not. Nothing of it is heeded from then on. The line is still to be closed, by `close` or `part`.
         patience: seconds for which nothing may come.
-        begun: what has come already, behind what the connection began with.
+        beat_every: seconds between two signs of life that this end gives.
     """
 
     def __init__(
@@ -97,6 +104,7 @@ class ControlLine(Generic[_Received]):
         self._outbox = Outbox(end)
         self._lock = threading.Lock()
         self._closed = False
+        self._is_over = False
         self._heard = time.monotonic()
         self._beaten = 0.0
         self._timer: Timer | None = None
@@ -125,6 +133,24 @@ class ControlLine(Generic[_Received]):
         """Begin to listen, and to give signs of life."""
         self._watch()
         self._look()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this end is closed, as it is when the other one is."""
+        return self._closed
+
+    def part(self, last: FromNode, done: Callable[[], None], *, within: float) -> None:
+        """Send a last message, and close this end when the other one is closed for it, or after some seconds."""
+        self.send(last)
+        self._wait_for_close(done, time.monotonic() + within)
+
+    def _wait_for_close(self, done: Callable[[], None], until: float) -> None:
+        # Not as soon as it is sent: what is closed with something unread takes back what is still on its way.
+        if not self._closed and time.monotonic() < until:
+            self._io.call_later(_STEP, lambda: self._wait_for_close(done, until))
+        else:
+            self.close()
+            done()
 
     def close(self) -> None:
         """Close this end; `lost` is not called."""
@@ -175,23 +201,26 @@ class ControlLine(Generic[_Received]):
         except ConnectionResetError:  # there was something that it had not read
             data = b""
         except OSError as error:
-            self._give_up(f"the connection to it broke: {error.strerror or error}")
+            self._break_off(f"the connection to it broke: {error.strerror or error}")
             return
         if not data:
-            self._give_up("it closed its connection")
+            self._break_off("it closed its connection")
             return
         self._heard = time.monotonic()
         try:
-            for _, payload in self._decoder.feed(data):
+            for _, payload in self._decoder.feed(data) if not self._is_over else ():
                 message = self._decode(payload)
                 if not isinstance(message, Beat) and not self._closed:
                     self._receive(message)
         except ProtocolError as error:
             self._give_up(f"it sent {error}")
+        except Exception as error:
+            logger.exception("What the other end of a line to a node has sent cannot be handled.")
+            self._give_up(f"what it sent cannot be handled: {type(error).__name__}: {error}")
 
     def _look(self) -> None:
         """See whether the other end is still there, and say that this one is."""
-        if self._closed:
+        if self._closed or self._is_over:
             return
         if self.silent > self._patience:
             self._give_up(f"no sign of life for {self._patience:g} s")
@@ -202,7 +231,12 @@ class ControlLine(Generic[_Received]):
             self.send(Beat())
         self._timer = self._io.call_later(min(_LOOK_EVERY, self._beat_every), self._look)
 
+    def _break_off(self, why: str) -> None:
+        """The other end is gone."""
+        self.close()
+        self._give_up(why)
+
     def _give_up(self, why: str) -> None:
-        if not self._closed:
-            self.close()
+        was_over, self._is_over = self._is_over, True
+        if not was_over:
             self._lost(why)

@@ -1,20 +1,19 @@
 """Node link: the host's connection to the agent of one node, and all processes that it has there.
 
 The agent (`node/agent`) is a program of ours on another machine. Who starts it, and how, is not known here. Both ends
-prove that they know a token. When the connection is gone, or nothing has come of it for some time, the node is lost,
-and with it all that runs there; nobody connects again.
+prove that they know a token, and this one says nothing that matters before. When the connection is gone, or nothing has
+come of it for some time, the node is lost, and with it all that runs there; nobody connects again. A node is not
+trusted: nothing that it says may cost this end memory, a traceback, or more than its tasks.
 
 All happens in the I/O thread, but where a method says otherwise. It never waits.
 """
 
 from __future__ import annotations
 
-import hmac
 import itertools
 import os
 import signal
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -25,20 +24,17 @@ from ..wire.frames import encode_plain
 from ..wire.messages import Forked, ForkFailed, ProcessLimits, Start, TrackerWanted
 from ..wire.node import (
     BEAT_EVERY,
-    LEASE,
     PATIENCE,
-    Beat,
     Challenge,
-    Control,
     Ended,
     Fetch,
     FromNode,
+    Known,
     Leave,
     Notice,
     Opening,
     Order,
     Parting,
-    Proof,
     Serving,
     Setup,
     Signal,
@@ -47,28 +43,25 @@ from ..wire.node import (
     Versions,
     decode_from_node,
     encode_node,
-    prove,
 )
 from ..wire.objects import encode_object
 from . import versions
-from .connecting import Address, begin_to_connect, connect
+from .connecting import Address, connect
 from .control_line import ControlLine
 from .exit import ProcessExit
+from .handshake import HostHandshake
 from .io import IOThread
+from .openings import Openings
 
 if TYPE_CHECKING:
     from .remote import RemoteProcess
 
 __all__ = ["NodeLink", "NodeListener"]
 
-_AGAIN: Final = 0.01
-"""Seconds until a connection that found no room is tried again."""
+_LONGEST: Final = 2000
+"""Characters that a node may say of itself, or of why a process could not be had, before it is cut short."""
 
-_MOST_OPENED: Final = 32
-"""Processes that a node is asked for at a time: half of the connections that its door lets in unproven."""
-
-_NONCE: Final = 32
-"""Bytes of the numbers that proofs are about."""
+_HIGHEST_PID: Final = 2**31 - 1
 
 
 class NodeListener(Protocol):
@@ -101,6 +94,7 @@ class NodeLink:
         setup: what it is told first, encoded by the layer above.
         io: the I/O thread.
         listener: is told what becomes of it.
+        last_words: seconds for which `give_up` may still say why its connection has ended.
 
     Attributes:
         name: see above.
@@ -123,6 +117,7 @@ class NodeLink:
         setup: bytes,
         io: IOThread,
         listener: NodeListener,
+        last_words: float = 0.0,
     ) -> None:
         self.name = name
         self.address = address
@@ -131,22 +126,21 @@ class NodeLink:
         self.versions: Versions | None = None
         self.processes: dict[int, RemoteProcess] = {}
         self._groups = ""
-        self._token = token
+        self._handshake = HostHandshake(token)
         self._setup = setup
         self._io = io
         self._listener = listener
-        self._nonce = os.urandom(_NONCE)
-        self._their_nonce = b""
+        self._last_words = last_words
+        self._ended = ""
         self._fetched = itertools.count(1)
-        self._opened: set[int] = set()
-        self._to_open: deque[tuple[int, Callable[[], None]]] = deque()
+        self._openings = Openings(address, io, self._handshake, lambda key: key in self.processes)
         self._control = control
         self._line: ControlLine[FromNode] | None = None
 
     def begin(self) -> None:
         """Connect, if that is to be done, and begin to talk."""
         if self._control is None:
-            self._open(self._begin_line)
+            self._openings.open(self._begin_line, lambda why: self._lose(f"it cannot be connected to: {why}"))
         else:
             self._begin_line(self._control)
 
@@ -157,11 +151,11 @@ class NodeLink:
             self._io,
             decode=decode_from_node,
             receive=self._on_message,
-            lost=self._lose,
+            lost=self._on_line_ended,
             patience=PATIENCE,
             beat_every=BEAT_EVERY,
         )
-        self._line.send(Control(self._nonce, versions.own_versions(), LEASE))
+        self._line.send(self._handshake.hello)
         self._line.begin()
 
     @property
@@ -193,11 +187,10 @@ class NodeLink:
         Raises:
             OSError: the node cannot be connected to.
         """
-        key = next(self._fetched)
-        proof = prove(self._token, b"file", self._their_nonce, key, name, start)
+        fetch = self._handshake.proven(Fetch(next(self._fetched), b"", name, start))
         channel = connect(self.address)
         try:
-            channel.sendall(encode_node(Fetch(key, proof, name, start)))
+            channel.sendall(encode_node(fetch))
         except BaseException:
             channel.close()
             raise
@@ -240,39 +233,23 @@ class NodeLink:
         )
         process.label = label
         self.processes[process.key] = process
-        proof = prove(self._token, b"process", self._their_nonce, process.key, label)
-        opening = encode_node(
-            Opening(process.key, proof, label=label, directory=directory, group=start.group, fenced=process.fenced)
-        )
+        opening = Opening(process.key, b"", label=label, directory=directory, group=start.group, fenced=process.fenced)
 
-        def connected(channel: socket.socket) -> None:
-            if not process.settle(self, channel, opening, start):
+        def connected(channel: socket.socket, first: bytes) -> None:
+            if not process.settle(self, channel, first, start):
                 self.drop(process.key)
 
         def failed(what: str) -> None:
             self.drop(process.key)
-            process.on_start_failed(what)
+            process.on_start_failed(f"node {self.name} cannot be connected to: {what}")
 
-        self._to_open.append((process.key, lambda: self._open(connected, failed)))
-        self._open_next()
+        self._openings.ask(opening, connected, failed)
 
     def drop(self, key: int) -> None:
         """A process has ended, or never will have been one. For the I/O thread."""
         if self.processes.pop(key, None) is not None:
-            self._note_opened(key)
+            self._openings.taken(key)
             self._listener.node_has_room(self)
-
-    def _note_opened(self, key: int) -> None:
-        """The node has taken a process's connection, or never will: the next may come."""
-        self._opened.discard(key)
-        self._open_next()
-
-    def _open_next(self) -> None:
-        while self._to_open and len(self._opened) < _MOST_OPENED and not self.is_lost:
-            key, begin = self._to_open.popleft()
-            if key in self.processes:  # else it has ended meanwhile
-                self._opened.add(key)
-                begin()
 
     def leave(self) -> None:
         """Have it end everything, and then itself; it is lost to this host."""
@@ -280,71 +257,64 @@ class NodeLink:
         self._lose("the host needs it no more")
 
     def give_up(self, why: str) -> None:
-        """Take it for lost: somebody else knows that it is."""
-        self._lose(why)
+        """Take it for lost: somebody else knows that it is, and may know why; empty: that is not known."""
+        self._lose(why or self._ended or "its agent has ended")
 
     def _send(self, message: ToNode) -> None:
-        line = self._line
-        if line is not None:
+        if (line := self._line) is not None:
             line.send(message)
 
-    def _open(self, connected: Callable[[socket.socket], None], failed: Callable[[str], None] | None = None) -> None:
-        """Begin to connect to the node, and hand over the connection, by which may be sent at once."""
-        try:
-            channel = begin_to_connect(self.address)
-        except BlockingIOError:
-            self._io.call_later(_AGAIN, lambda: self._open(connected, failed))
-        except OSError as error:
-            self._fail(f"node {self.name} cannot be connected to: {error.strerror or error}", failed)
+    def _on_line_ended(self, why: str) -> None:
+        """Nothing more comes of it. If it is gone, whoever has started it may know why, and has a moment to say so."""
+        self._ended = why
+        self.is_serving = False
+        if self._last_words and self._line is not None and self._line.is_closed:
+            self._io.call_later(self._last_words, lambda: self._lose(why))
         else:
-            connected(channel)
-
-    def _fail(self, what: str, failed: Callable[[str], None] | None) -> None:
-        if failed is not None:
-            failed(what)
-        else:
-            self._lose(what)
+            self._lose(why)
 
     def _on_message(self, message: FromNode) -> None:
-        if isinstance(message, Challenge):
-            self._on_challenge(message)
+        if self.versions is None:
+            self._shake_hands(message)
             return
-        if not self._their_nonce:
-            raise ProtocolError("something before its proof")
         match message:
-            case Serving(problem=""):
+            case Serving() if not self.has_served:
                 self._on_serving(message)
-            case Serving(problem=why) | Parting(why):
-                self._lose(why)
-            case Forked(key, pid):
+            case Parting(why):
+                self._lose(_clause(why))
+            case Forked(key, pid) if 0 < pid <= _HIGHEST_PID:
                 self._on_forked(key, pid)
-            case ForkFailed(key, what) if (process := self.processes.get(key)) is not None:
-                process.on_start_failed(what)
+            case ForkFailed(key, what):
+                if (process := self.processes.get(key)) is not None:
+                    process.on_start_failed(_clause(what))
             case Ended():
                 self._on_ended(message)
             case Notice(body):
                 self._listener.node_said(self, bytes(body))
-            case Beat() | ForkFailed():
-                pass  # the line has noted the one, and nobody waits for the other any more
+            case _:
+                raise ProtocolError("what it may not say now")
 
     def _on_forked(self, key: int, pid: int) -> None:
-        self._note_opened(key)
+        self._openings.taken(key)
         if (process := self.processes.get(key)) is not None:
             process.on_forked_there(pid)
         else:  # nobody wants it any more
             self.signal(key, signal.SIGKILL)
 
-    def _on_challenge(self, message: Challenge) -> None:
-        expected = prove(self._token, b"node", self._nonce, message.nonce)
-        if self._their_nonce or not hmac.compare_digest(expected, message.proof):
-            raise ProtocolError("no proof that it is the agent that was started")
-        self.versions = message.versions
-        if problem := versions.difference(message.versions):
-            self._lose(problem)
-            return
-        self._their_nonce = message.nonce
-        self._send(Proof(prove(self._token, b"host", self._nonce, message.nonce)))
-        self._send(Setup(self._setup))
+    def _shake_hands(self, message: FromNode) -> None:
+        match message:
+            case Challenge() if not self._handshake.is_answered:
+                self._send(self._handshake.answer(message))
+            case Known(theirs) if self._handshake.is_answered:
+                self.versions = Versions(*map(_clause, msgspec.structs.astuple(theirs)))
+                if problem := versions.difference(self.versions):
+                    self._lose(problem)
+                else:
+                    self._send(Setup(self._setup))
+            case Parting(why) if self._handshake.is_answered:
+                self._lose(_clause(why))
+            case _:
+                raise ProtocolError("something before its proof")
 
     def _on_serving(self, message: Serving) -> None:
         self.folder, self._groups = message.folder, message.groups
@@ -353,12 +323,13 @@ class NodeLink:
 
     def _on_ended(self, message: Ended) -> None:
         process = self.processes.get(message.key)
-        if process is None:
+        if process is None or process.is_going_home:
             return
+        process.is_going_home = True
         seen = ProcessExit(
             code=message.code,
             signal=message.signal,
-            unobserved=message.unobserved,
+            unobserved=_clause(message.unobserved),
             user_seconds=message.user_seconds,
             system_seconds=message.system_seconds,
             peak_bytes=message.peak_bytes,
@@ -379,7 +350,13 @@ class NodeLink:
         self.is_lost, self.is_serving = True, False
         if self._line is not None:
             self._line.close()
+        self._openings.close()
         processes, self.processes = list(self.processes.values()), {}
         for process in processes:
             process.on_node_lost(f"node {self.name} was lost ({why})")
         self._listener.node_lost(self, why)
+
+
+def _clause(said: str) -> str:
+    """Return what a node says, as a clause that can be part of a sentence, whatever it has sent."""
+    return " ".join(said[:_LONGEST].split()) + ("…" if len(said) > _LONGEST else "")

@@ -1,13 +1,15 @@
 """Remote process: the host's side of an actor's process on another machine, the node; see `node_link`.
 
 It may be made before it is known which node that will be: what is sent to it waits. Two connections tell of its end:
-its own, and the node's. The end is published when both have told, or one of them is known to tell no more.
+its own, and the node's. The end is published when both have told, or one of them is known to tell no more, or takes too
+long: the node is not trusted. The process id is another machine's; nothing here is done to the process by it.
 """
 
 from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,6 +29,12 @@ __all__ = ["Node", "RemoteProcess", "spawn_elsewhere"]
 
 _FOLLOWS: Final = 5.0
 """Seconds between the two tales of an end: what one connection carries may be behind a flood, or a slow line."""
+
+_LAST_WORDS: Final = 60.0
+"""Seconds for which a process may go on to speak that has ended: twice what its node gives it."""
+
+_KILL_LIMIT: Final = 30.0
+"""Seconds that a node may take to tell the end of a process that it was to kill."""
 
 
 class Node(Protocol):
@@ -61,6 +69,7 @@ class RemoteProcess(ActorProcess):
     Attributes:
         node: where it runs; None while that is not decided.
         label: what the layer above calls it, once that is decided.
+        is_going_home: whether its node has told its end, and what it has left is being fetched.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class RemoteProcess(ActorProcess):
         self._expelled = ""
         self.node: Node | None = None
         self.label = ""
+        self.is_going_home = False
         self._is_closed_there = False
         self._seen: ProcessExit | None = None
         self._heard = 0
@@ -99,12 +109,17 @@ class RemoteProcess(ActorProcess):
         """The node's name; empty while none is decided."""
         return self.node.name if self.node is not None else ""
 
+    def appear(self) -> None:
+        """It is no child of the host's: its id may be that of any process here."""
+
     def kill(self) -> None:
         """Send SIGKILL, as any process; one that no node has been asked for has ended at once."""
         self._kill_wanted = True
         self.send_signal(signal.SIGKILL)
         if self.node is None:
             self._io.call(self._end_homeless)
+        else:
+            self._io.call_later(_KILL_LIMIT, self._end_untold)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; the node keeps it for a process that does not exist yet, or this does, without a node."""
@@ -147,12 +162,16 @@ class RemoteProcess(ActorProcess):
         if self._is_closed_there or self._violation:
             self.on_end(seen)
         else:
-            self._set_timer(_FOLLOWS, lambda: self._end_if_silent(self._heard))
+            self._end_when_silent(time.monotonic() + _LAST_WORDS)
 
-    def _end_if_silent(self, heard: int) -> None:
+    def _end_when_silent(self, until: float) -> None:
+        heard = self._heard
+        self._set_timer(_FOLLOWS, lambda: self._end_if_silent(heard, until))
+
+    def _end_if_silent(self, heard: int, until: float) -> None:
         """Publish the end if nothing more has come for a while; its last words may still be on a slow line."""
-        if self._heard != heard:
-            self._set_timer(_FOLLOWS, lambda: self._end_if_silent(self._heard))
+        if self._heard != heard and time.monotonic() < until:
+            self._end_when_silent(until)
         elif self._seen is not None:
             self.on_end(self._seen)
 
@@ -197,6 +216,11 @@ class RemoteProcess(ActorProcess):
             self.on_start_failed(f"node {self.place} could not be connected to for it")
         else:
             super()._on_disconnected()
+
+    def _end_untold(self) -> None:
+        if self._seen is None:
+            late = f"node {self.place} did not report its end within {_KILL_LIMIT:g} s"
+            self.on_end(ProcessExit(unobserved=late))
 
     def _end_homeless(self) -> None:
         if self.node is None:

@@ -130,11 +130,11 @@ class ProcessSystem:
 
         meet(self._processes)
 
-    def prepare(self) -> None:
-        """Start the zygote now, so that the first actor need not wait for its imports; returns at once."""
+    def prepare(self, failed: Callable[[str], None] | None = None) -> None:
+        """Start the zygote ahead of the first actor; returns at once. `failed` is told in the I/O thread why not."""
         self._make_ready()
         self._zygotes.configure()
-        self._io.call(self._zygotes.start)
+        self._io.call(lambda: self._zygotes.start(failed))
 
     def expect_code(self) -> None:
         """Have what unpickles code that comes by value imported once, for all later actors; returns at once."""

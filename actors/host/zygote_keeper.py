@@ -6,7 +6,6 @@ those processes that had not begun. It must never wait for a zygote, but in `wai
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 import threading
@@ -179,11 +178,19 @@ class ZygoteKeeper:
 
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start a zygote ahead of need. One that does not start is tried again, and reported, with the next process."""
-        if not self.is_closing:
-            with contextlib.suppress(StartError):
-                self._ensure()
+    def start(self, failed: Callable[[str], None] | None = None) -> None:
+        """Start a zygote ahead of need. One that does not start is tried again, and reported, with the next process.
+
+        Args:
+            failed: is told why it does not start; None: nobody is now.
+        """
+        if self.is_closing:
+            return
+        try:
+            self._ensure()
+        except (OSError, StartError) as error:
+            if failed is not None:
+                failed(str(error))
 
     def _ensure(self) -> None:
         if self._zygote is None:

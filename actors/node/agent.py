@@ -7,13 +7,12 @@ the host sends it, and goes on as the channel of a new process: it is passed on 
 from __future__ import annotations
 
 import contextlib
-import hmac
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -30,12 +29,12 @@ from ..wire.messages import Forked, ForkFailed
 from ..wire.node import (
     BEAT_EVERY,
     LEASE,
-    Challenge,
     Control,
     Ended,
     Fetch,
     First,
     FromNode,
+    Known,
     Leave,
     Notice,
     Opening,
@@ -48,71 +47,28 @@ from ..wire.node import (
     ToNode,
     TrackerFor,
     decode_to_node,
-    prove,
+    encode_node,
+    entered,
+    is_proven,
 )
+from .beginning import House, Terms
 from .door import Door
+from .handshake import Handshake
 from .housed import HousedProcess
 from .used_keys import UsedKeys
 
-__all__ = ["House", "NodeAgent", "Terms"]
+__all__ = ["NodeAgent"]
 
-_NONCE: Final = 32
+_PARTING: Final = 1.0
+"""Seconds that the host may take to close its end for the last word."""
 
+_SETUP_LIMIT: Final = 10.0
+"""Seconds that its setting up may still take when it is to end: a file system may hang."""
 
-class Terms(NamedTuple):
-    """What an agent is started with, by whoever starts it, and nobody else knows.
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a machine, or somebody on it, asks a program to end."""
 
-    Attributes:
-        token: what both ends know.
-        listener: takes connections.
-        control: the connection to the host; None: it is the first that proves itself by the listener.
-        starter: process whose end ends the agent; None: none does.
-    """
-
-    token: bytes
-    listener: socket.socket
-    control: Pipes | None = None
-    starter: int | None = None
-
-
-class House(Protocol):
-    """What the layer above knows of a node: what runs there, and what it leaves."""
-
-    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None]) -> ProcessSystem:
-        """Return the process system, as the host wants it. Raises SubactorsError, OSError or ValueError.
-
-        Args:
-            body: what the host says.
-            io: the system's I/O thread.
-            tell: tells the host something; in any thread.
-        """
-        ...
-
-    @property
-    def folder(self) -> str:
-        """Where it keeps files."""
-        ...
-
-    def missing(self, directory: str) -> str:
-        """Return why a process cannot work in a folder; empty if it can."""
-        ...
-
-    def begun(self, process: HousedProcess) -> None:
-        """A process exists. In the I/O thread, as the following."""
-
-    def left(self, process: HousedProcess, seen: ProcessExit) -> msgspec.Struct:
-        """Return what a process has left, that has ended."""
-        ...
-
-    def ordered(self, body: bytes) -> None:
-        """Do what the host asks; raises ProtocolError."""
-
-    def file(self, name: str) -> int | None:
-        """Return a descriptor of a file that the host wants; None if there is none."""
-        ...
-
-    def close(self) -> None:
-        """End what it does beside the processes, and leave nothing that nobody needs. Not in the I/O thread."""
+_NO_STARTER: Final = "the process that started it has ended"
 
 
 class NodeAgent:
@@ -127,13 +83,14 @@ class NodeAgent:
         self._terms = terms
         self._house = house
         self._token = terms.token
-        self._nonce = os.urandom(_NONCE)
         self._io = IOThread("subactors-node")
         self._system: ProcessSystem | None = None
         self._line: ControlLine[ToNode] | None = None
+        self._handshake: Handshake | None = None
         self._is_proven = False
-        self._host_nonce = b""
-        self._door = Door(terms.listener, self._io, self._enter)
+        self._nonce = b""
+        self._door = Door(terms.listener, self._io, terms.token, self._enter)
+        self._setting_up: threading.Thread | None = None
         self._used = {Opening: UsedKeys(), Fetch: UsedKeys()}
         self._housed: dict[int, HousedProcess] = {}
         self._signals: dict[int, int] = {}
@@ -143,24 +100,36 @@ class NodeAgent:
     def serve(self) -> str:
         """Serve until the host is gone, then end everything; return why it has ended."""
         kernel.set_process_name("subactors-node")
-        starter = os.pidfd_open(self._terms.starter) if self._terms.starter is not None else None
-        try:
-            self._io.call(lambda: self._begin(starter))
-            self._over.wait()
-        finally:
-            self._io.call(self._stop_listening)
-            if self._system is not None:
-                self._system.close(grace=0.0)
-            self._house.close()
-            self._io.close()
-            if starter is not None:
-                os.close(starter)
+        with contextlib.ExitStack() as closing:
+            try:
+                starter = None
+                if self._terms.starter is not None:
+                    starter = os.pidfd_open(self._terms.starter)
+                    closing.callback(os.close, starter)
+                signalled = closing.enter_context(_signalled())
+                self._io.call(lambda: self._begin(starter, signalled))
+                self._over.wait()
+            except ProcessLookupError:
+                self._why = _NO_STARTER
+            finally:
+                self._close()
         return self._why
 
-    def _begin(self, starter: int | None) -> None:
+    def _close(self) -> None:
+        """End everything. Not in the I/O thread."""
+        self._io.call(self._stop_listening)
+        if self._setting_up is not None:
+            self._setting_up.join(_SETUP_LIMIT)
+        if self._system is not None:
+            self._system.close(grace=0.0)
+        self._house.close()
+        self._io.close()
+
+    def _begin(self, starter: int | None, signalled: int) -> None:
         self._door.open()
+        self._io.watch(signalled, READ, lambda _: self._end(f"it was ended by {_name_of(os.eventfd_read(signalled))}"))
         if starter is not None:
-            self._io.watch(starter, READ, lambda _: self._end("the process that started it has ended"))
+            self._io.watch(starter, READ, lambda _: self._end(_NO_STARTER))
         if self._terms.control is not None:
             self._listen_to_host(self._terms.control)
         else:
@@ -176,30 +145,37 @@ class NodeAgent:
             self._line.close()
 
     def _end(self, why: str) -> None:
-        if not self._why:
-            self._why = why
-            self._say(Parting(why))
-        self._over.set()
+        """End everything; the host is told why, if it still listens."""
+        if self._why:
+            return
+        self._why = why
+        for process in [*self._housed.values()]:
+            process.kill()
+        if self._line is None:
+            self._over.set()
+        else:
+            self._line.part(Parting(why), self._over.set, within=_PARTING)
 
-    def _enter(self, first: First, channel: socket.socket) -> bool:
+    def _enter(self, first: First, channel: socket.socket, handshake: Handshake | None) -> bool:
         """Take a connection that has said what it is; False if it is none of the host's."""
         match first:
-            case Control() if self._line is None:
+            case Proof(lease=lease) if self._line is None and handshake is not None and not self._why:
                 self._listen_to_host(channel)
-                self._on_control(first)
-            case Opening() if self._proves(first, b"process", first.label):
+                self._know_host(handshake, lease)
+            case Opening() if self._proves(first):
+                if channel.family != socket.AF_UNIX:
+                    with contextlib.suppress(OSError):
+                        channel.send(encode_node(entered(first, self._token)))  # it is the first, so there is room
                 self._fork(first, channel)
-            case Fetch() if self._proves(first, b"file", first.name, first.start):
+            case Fetch() if self._proves(first):
                 self._send_file(first, channel)
             case _:
                 return False
         return True
 
-    def _proves(self, first: Opening | Fetch, kind: bytes, *about: int | str) -> bool:
+    def _proves(self, first: Opening | Fetch) -> bool:
         """Whether a connection is the host's, and this is the first time that it comes with this key."""
-        if not self._is_proven or self._system is None:
-            return False
-        if not hmac.compare_digest(prove(self._token, kind, self._nonce, first.key, *about), first.proof):
+        if self._system is None or self._why or not is_proven(first, self._token, self._nonce):
             return False
         return self._used[type(first)].use(first.key)
 
@@ -218,33 +194,38 @@ class NodeAgent:
         )
         self._line.begin()
 
-    def _on_control(self, control: Control) -> None:
-        self._host_nonce = control.nonce
+    def _know_host(self, handshake: Handshake, lease: float) -> None:
+        """The other end of the line has proven that it is the host."""
+        self._is_proven = True
+        self._nonce = handshake.challenge.nonce
         if self._line is not None:
-            self._line.wait_no_longer_than(control.lease)
-        proof = prove(self._token, b"node", control.nonce, self._nonce)
-        self._say(Challenge(self._nonce, proof, own_versions()))
+            self._line.wait_no_longer_than(lease)
+        self._say(Known(own_versions()))
 
     def _say(self, message: FromNode) -> None:
         if self._line is not None:
             self._line.send(message)
 
     def _on_message(self, message: ToNode) -> None:
+        if self._why:
+            return
         if self._is_proven:
             self._obey(message)
-        elif isinstance(message, Control) and not self._host_nonce:  # by pipes it comes like anything else
-            self._on_control(message)
-        elif isinstance(message, Proof) and hmac.compare_digest(
-            prove(self._token, b"host", self._host_nonce, self._nonce), message.proof
-        ):
-            self._is_proven = True
+        elif isinstance(message, Control) and self._handshake is None:  # by pipes it comes like anything else
+            self._handshake = Handshake(self._token, message)
+            self._say(self._handshake.challenge)
+        elif isinstance(message, Proof) and self._handshake is not None and self._handshake.accepts(message):
+            self._know_host(self._handshake, message.lease)
         else:
             self._end("what connected to it did not prove that it is its host")
 
     def _obey(self, message: ToNode) -> None:
         match message:
-            case Setup(body) if self._system is None:
-                self._set_up(body)
+            case Setup(body) if self._setting_up is None:
+                self._setting_up = threading.Thread(
+                    target=self._set_up, args=(body,), name="subactors-setup", daemon=True
+                )
+                self._setting_up.start()
             case Signal(key, number):
                 self._signal(key, number)
             case TrackerFor(key, wanted):
@@ -259,11 +240,31 @@ class NodeAgent:
                 raise ProtocolError("what it may not say now")
 
     def _set_up(self, body: bytes) -> None:
+        """Set up, in a thread: to unpack code takes a while, in which the host is to hear signs of life."""
         try:
-            self._system = self._house.set_up(body, self._io, lambda notice: self._say(Notice(encode_plain(notice))))
-            self._system.prepare()
-        except (SubactorsError, OSError, ValueError) as error:
-            self._say(Serving("", problem=str(error)))
+            system = self._house.set_up(body, self._io, lambda notice: self._say(Notice(encode_plain(notice))))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the host is told, and waits no longer
+            words = str(error) if isinstance(error, SubactorsError) else f"{type(error).__name__}: {error}"
+            why = f"it cannot be set up: {words}"
+            self._io.call(lambda: self._end(why))
+        else:
+            self._system = system
+            self._io.call(lambda: self._begin_to_serve(system))
+
+    def _begin_to_serve(self, system: ProcessSystem) -> None:
+        if self._why:
+            return
+        try:
+            system.prepare(self._end_without_zygote)
+        except (SubactorsError, OSError) as error:
+            self._end_without_zygote(str(error))
+        self._io.call(self._say_that_it_serves)
+
+    def _end_without_zygote(self, why: str) -> None:
+        self._end(f"it can start no processes: {why}")
+
+    def _say_that_it_serves(self) -> None:
+        if self._why:
             return
         tree = cgroup.CgroupTree.find()
         groups = str(tree.path) if tree is not None and not tree.problem else ""
@@ -330,21 +331,19 @@ class NodeAgent:
 
     def _on_ended(self, process: HousedProcess, seen: ProcessExit) -> None:
         self._housed.pop(process.host_key, None)
-        self._say(
-            Ended(
-                process.host_key,
-                code=seen.code,
-                signal=seen.signal,
-                unobserved=seen.unobserved,
-                user_seconds=seen.user_seconds,
-                system_seconds=seen.system_seconds,
-                peak_bytes=seen.peak_bytes,
-                survivors=seen.survivors,
-                survivor_ids=seen.survivor_ids,
-                group=seen.group,
-                left=encode_plain(self._house.left(process, seen)),
-            )
+        ended = Ended(
+            process.host_key,
+            code=seen.code,
+            signal=seen.signal,
+            unobserved=seen.unobserved,
+            user_seconds=seen.user_seconds,
+            system_seconds=seen.system_seconds,
+            peak_bytes=seen.peak_bytes,
+            survivors=seen.survivors,
+            survivor_ids=seen.survivor_ids,
+            group=seen.group,
         )
+        self._house.left(process, lambda left: self._say(msgspec.structs.replace(ended, left=encode_plain(left))))
 
     def _send_file(self, fetch: Fetch, channel: socket.socket) -> None:
         """Send a file, in a thread of its own: the line may be slow."""
@@ -359,4 +358,31 @@ class NodeAgent:
                     file.seek(fetch.start)
                     channel.sendfile(file)
 
-        threading.Thread(target=send, name="subactors-file", daemon=True).start()
+        try:
+            threading.Thread(target=send, name="subactors-file", daemon=True).start()
+        except RuntimeError:  # the machine has no room for a thread
+            channel.close()
+
+
+@contextlib.contextmanager
+def _signalled() -> Iterator[int]:
+    """Give a descriptor that tells of the signals by which this program is asked to end, as at a shutdown."""
+    descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    # No more than a write: what waits in this thread may hold any lock.
+    before = {
+        number: signal.signal(number, lambda number, _: os.eventfd_write(descriptor, number)) for number in _ENDING
+    }
+    try:
+        yield descriptor
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(descriptor)
+
+
+def _name_of(number: int) -> str:
+    """Return the name of a signal; several that came together make a sum, of which nobody knows the parts."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signals"

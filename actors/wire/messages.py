@@ -23,6 +23,7 @@ __all__ = [
     "Attribute",
     "Attributes",
     "Configuration",
+    "Count",
     "ErrorData",
     "Exited",
     "Fork",
@@ -350,6 +351,10 @@ class ForkFailed(msgspec.Struct, frozen=True, tag="fork_failed"):
     message: str
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""What is counted, on this machine or on a node: any database and any JSON reader takes it."""
+
+
 class GroupUse(msgspec.Struct, frozen=True):
     """What the kernel has counted in a process's control group; 0 where it does not count.
 
@@ -360,10 +365,10 @@ class GroupUse(msgspec.Struct, frozen=True):
         entries: processes and threads that the group may have at a time.
     """
 
-    memory_kills: int = 0
-    memory_peak: int = 0
-    refused_forks: int = 0
-    entries: int = 0
+    memory_kills: Count = 0
+    memory_peak: Count = 0
+    refused_forks: Count = 0
+    entries: Count = 0
 
 
 class Exited(msgspec.Struct, frozen=True, tag="exited"):

@@ -1,22 +1,27 @@
 """Node messages: between the host and the agent of a node, another machine on which the host has processes.
 
 One connection a node carries these, as frames of msgpack. Each process has a connection of its own besides, which
-begins with an `Opening`. Both ends prove that they know the node's token, which is never sent.
+begins with an `Opening`. Both ends prove that they know the node's token, which is never sent. Before both have done so
+on the node's own connection, neither says anything but two random numbers, nor does what the other one says.
+
+A node is not trusted: what it says is decoded against types that bound each number and each list, and the host cuts
+what is text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from ..errors import ProtocolError
 from .frames import HEADER_SIZE, message_frame, size_of_message
-from .messages import Forked, ForkFailed, GroupUse, TrackerWanted
+from .messages import MOST_NAMED, Count, Forked, ForkFailed, GroupUse, TrackerWanted
 
 _T = TypeVar("_T")
+_Proven = TypeVar("_Proven", bound="Opening | Fetch")
 
 __all__ = [
     "BEAT_EVERY",
@@ -27,9 +32,11 @@ __all__ = [
     "Challenge",
     "Control",
     "Ended",
+    "Entered",
     "Fetch",
     "First",
     "FromNode",
+    "Known",
     "Leave",
     "Notice",
     "Opening",
@@ -46,7 +53,11 @@ __all__ = [
     "decode_from_node",
     "decode_to_node",
     "encode_node",
-    "prove",
+    "entered",
+    "is_proven",
+    "proof_of_host",
+    "proof_of_node",
+    "proven",
 ]
 
 BEAT_EVERY: Final = 1.0
@@ -60,7 +71,9 @@ PATIENCE: Final = 15.0
 there any more when the host says so."""
 
 MOST_OPENING: Final = 4096
-"""Bytes of the first message of a connection that nobody has proven anything on yet."""
+"""Bytes of a message on a connection that nobody has proven anything on yet."""
+
+_Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -85,17 +98,25 @@ class Control(msgspec.Struct, frozen=True, tag="control"):
 
     Attributes:
         nonce: a number that the node's proof is to be about.
-        versions: the host's.
-        lease: seconds without a word of the host after which the node is to end all.
     """
 
     nonce: bytes
-    versions: Versions
+
+
+class Proof(msgspec.Struct, frozen=True, tag="proof"):
+    """Host to node, second on the node's own connection.
+
+    Attributes:
+        proof: that the host sends this, and the next.
+        lease: seconds without a word of the host after which the node is to end all.
+    """
+
+    proof: bytes
     lease: float = LEASE
 
 
 class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):
-    """Host to node, first on a process's connection: fork a process that goes on with it. `Start` is right behind.
+    """Host to node, first on a process's connection: fork a process that goes on with it. `Start` follows.
 
     Attributes:
         key: number by which host and node name the process; used once.
@@ -114,6 +135,15 @@ class Opening(msgspec.Struct, frozen=True, tag="opening", omit_defaults=True):
     fenced: bool = True
 
 
+class Entered(msgspec.Struct, frozen=True, tag="entered"):
+    """Node to host, first on a process's connection over a network: the opening has come to whom it was meant for.
+
+    Before that the host does not send `Start`, in which there may be keys. A Unix socket is in a folder of the user's.
+    """
+
+    proof: bytes
+
+
 class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
     """Host to node, first and only on a connection of its own: send a file, from a place on, and close.
 
@@ -130,7 +160,11 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch"):
     start: int = 0
 
 
-First: TypeAlias = Control | Opening | Fetch
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """Both ways, each second: a sign of life."""
+
+
+First: TypeAlias = Control | Proof | Opening | Fetch | Beat
 
 
 # --- the node's own connection ---------------------------------------------------------------------------------------
@@ -141,17 +175,16 @@ class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
 
     nonce: bytes
     proof: bytes
+
+
+class Known(msgspec.Struct, frozen=True, tag="known"):
+    """Node to host, second: it has the host's proof, and is of these versions."""
+
     versions: Versions
 
 
-class Proof(msgspec.Struct, frozen=True, tag="proof"):
-    """Host to node: its proof."""
-
-    proof: bytes
-
-
 class Setup(msgspec.Struct, frozen=True, tag="setup"):
-    """Host to node, once, after both proofs: how to set up, encoded by the layer above."""
+    """Host to node, once, if the versions are its own: how to set up, encoded by the layer above."""
 
     body: bytes
 
@@ -162,12 +195,10 @@ class Serving(msgspec.Struct, frozen=True, tag="serving"):
     Attributes:
         folder: where it keeps files, as the layer above tells it.
         groups: the control group in which groups can be made; empty if there is none.
-        problem: why it cannot serve; empty if it can.
     """
 
-    folder: str
-    groups: str = ""
-    problem: str = ""
+    folder: Annotated[str, msgspec.Meta(pattern="^/", max_length=4096)]
+    groups: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
 class Signal(msgspec.Struct, frozen=True, tag="signal"):
@@ -188,10 +219,6 @@ class Order(msgspec.Struct, frozen=True, tag="order"):
     """Host to node: a message of the layer above."""
 
     body: msgspec.Raw
-
-
-class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """Both ways, each second: a sign of life."""
 
 
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
@@ -219,20 +246,20 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """
 
     key: int
-    code: int | None = None
-    signal: int | None = None
+    code: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+    signal: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
     unobserved: str = ""
-    user_seconds: float = 0.0
-    system_seconds: float = 0.0
-    peak_bytes: int = 0
-    survivors: int = 0
-    survivor_ids: tuple[int, ...] = ()
+    user_seconds: _Seconds = 0.0
+    system_seconds: _Seconds = 0.0
+    peak_bytes: Count = 0
+    survivors: Count = 0
+    survivor_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MOST_NAMED)] = ()
     group: GroupUse | None = None
     left: msgspec.Raw = msgspec.Raw()
 
 
 ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave
-FromNode: TypeAlias = Challenge | Serving | Forked | ForkFailed | Ended | Beat | Notice | Parting
+FromNode: TypeAlias = Challenge | Known | Serving | Forked | ForkFailed | Ended | Beat | Notice | Parting
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _first: Final[msgspec.msgpack.Decoder[First]] = msgspec.msgpack.Decoder(First)
@@ -240,7 +267,7 @@ _to_node: Final[msgspec.msgpack.Decoder[ToNode]] = msgspec.msgpack.Decoder(ToNod
 _from_node: Final[msgspec.msgpack.Decoder[FromNode]] = msgspec.msgpack.Decoder(FromNode)
 
 
-def encode_node(message: First | ToNode | FromNode) -> bytes:
+def encode_node(message: First | Entered | ToNode | FromNode) -> bytes:
     """Return a message as one frame."""
     return message_frame(_encoder.encode(message))
 
@@ -272,11 +299,59 @@ def decode_from_node(payload: bytes | memoryview) -> FromNode:
     return _decoded(_from_node, payload)
 
 
-def prove(token: bytes, *about: bytes | int | str) -> bytes:
+def proof_of_node(token: bytes, control: Control, nonce: bytes) -> bytes:
+    """Return what proves that a node answers a host's first message.
+
+    Args:
+        token: what both know.
+        control: that message.
+        nonce: the node's own number.
+    """
+    return _prove(token, "node", control.nonce, nonce)
+
+
+def proof_of_host(token: bytes, nonce: bytes, challenge: Challenge, lease: float) -> bytes:
+    """Return what proves that a host answers a node.
+
+    Args:
+        token: what both know.
+        nonce: the host's own number.
+        challenge: what the node has said.
+        lease: see `Proof`.
+    """
+    return _prove(token, "host", nonce, challenge.nonce, repr(lease))
+
+
+def proven(first: _Proven, token: bytes, nonce: bytes) -> _Proven:
+    """Return the first message of a connection with the proof that the host sends it, and all that is in it.
+
+    Args:
+        first: the message, whose proof is not looked at.
+        token: what host and node know.
+        nonce: the node's number.
+    """
+    return msgspec.structs.replace(first, proof=_prove(token, type(first).__name__, nonce, _all_but_proof(first)))
+
+
+def is_proven(first: Opening | Fetch, token: bytes, nonce: bytes) -> bool:
+    """Whether the host has sent the first message of a connection; see `proven`."""
+    return hmac.compare_digest(proven(first, token, nonce).proof, first.proof)
+
+
+def entered(opening: Opening, token: bytes) -> Entered:
+    """Return what a node answers an opening with, if it knows the token."""
+    return Entered(_prove(token, "entered", opening.proof))
+
+
+def _all_but_proof(first: Opening | Fetch) -> bytes:
+    return _encoder.encode(msgspec.structs.replace(first, proof=b""))
+
+
+def _prove(token: bytes, *about: bytes | str) -> bytes:
     """Return what only who knows the token can make of these: an HMAC with SHA-256."""
     proof = hmac.new(token, digestmod=hashlib.sha256)
     for what in about:
-        data = what if isinstance(what, bytes) else str(what).encode("utf-8", "surrogateescape")
+        data = what if isinstance(what, bytes) else what.encode()
         proof.update(len(data).to_bytes(8, "big") + data)
     return proof.digest()
 

@@ -5,10 +5,12 @@ Its first line of input is JSON (`_Beginning`): never an argument nor a variable
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -44,7 +46,11 @@ def main() -> None:
     check_platform()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host on this machine is that host's
     beginning = msgspec.json.decode(_first_line(), type=_Beginning)
-    listener = _listener(beginning)
+    with _listener(beginning) as listener:
+        _serve(beginning, listener)
+
+
+def _serve(beginning: _Beginning, listener: socket.socket) -> None:
     reading, writing = os.dup(0), os.dup(1)
     _leave_standard_streams()
     control = None
@@ -57,10 +63,6 @@ def main() -> None:
     from .house import NodeHouse  # noqa: PLC0415 - after whoever started it has heard where it listens
 
     NodeAgent(Terms(bytes.fromhex(beginning.token), listener, control, beginning.starter), NodeHouse()).serve()
-    if "unix" in beginning.listen:
-        path = Path(msgspec.json.decode(beginning.listen["unix"], type=str))
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
 
 
 def _first_line() -> bytes:
@@ -74,19 +76,23 @@ def _first_line() -> bytes:
     return line
 
 
-def _listener(beginning: _Beginning) -> socket.socket:
-    """Return what connections come to. Only this user can reach a Unix socket, as its folder is new."""
-    if "unix" in beginning.listen:
-        path = Path(msgspec.json.decode(beginning.listen["unix"], type=str))
-        path.parent.mkdir(mode=0o700)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-    else:
-        address, port = msgspec.json.decode(beginning.listen["tcp"], type=tuple[str, int])
-        listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        listener.bind((address, port))
-    listener.listen(1024)
-    return listener
+@contextlib.contextmanager
+def _listener(beginning: _Beginning) -> Iterator[socket.socket]:
+    """Give what connections come to. Only this user can reach a Unix socket, as its folder is new; it is gone after."""
+    with contextlib.ExitStack() as undoing:
+        if "unix" in beginning.listen:
+            path = Path(msgspec.json.decode(beginning.listen["unix"], type=str))
+            path.parent.mkdir(mode=0o700)
+            undoing.callback(path.parent.rmdir)
+            listener = undoing.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            undoing.callback(path.unlink, missing_ok=True)
+        else:
+            address, port = msgspec.json.decode(beginning.listen["tcp"], type=tuple[str, int])
+            listener = undoing.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+            listener.bind((address, port))
+        listener.listen(1024)
+        yield listener
 
 
 def _leave_standard_streams() -> None:

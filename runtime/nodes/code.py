@@ -1,49 +1,105 @@
-"""Code: the modules of a team's folders, packed for a node, which has none of them."""
+"""Code: the modules of a team's folders, packed for a node, which has none of them.
+
+What is not packed is said in docs/cluster.md.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ...actors.regular_files import open_to_read
+from ...actors.regular_files import exists, open_to_read
 from ..errors import RunError
 from ..tasks.wording import size
 
 __all__ = ["pack", "unpack"]
 
 _MOST: Final = 6_000_000
-"""Bytes of an archive; it goes in one message."""
+"""Bytes of all archives; they go in one message."""
+
+_MOST_READ: Final = 60_000_000
+_MOST_ENTRIES: Final = 50_000
+_PATIENCE: Final = 30.0
+"""Bytes that are packed, entries of folders that are looked at, and seconds that all of it may take. A team file in a
+home folder, or on a disk that hangs, is to be an error in words, and not a program that does not begin."""
 
 _NOT_SENT: Final = frozenset({"__pycache__", "node_modules", "venv", "site-packages", "build", "dist"})
 """Folders that are no part of a team's code, beside those whose names begin with a dot."""
+
+_ENVIRONMENT: Final = "pyvenv.cfg"
+"""File that says that the folder which it is in is a virtual environment."""
 
 _LARGEST: Final = 1_000_000
 """Bytes of a file that is sent; larger ones are data."""
 
 
-def pack(folder: Path) -> bytes:
-    """Return an archive of the files of a folder, of which modules may be made; the same for the same files.
+def pack(folders: Iterable[str]) -> tuple[bytes, ...]:
+    """Return an archive of the files of each folder, of which modules may be made; the same for the same files.
 
     Raises:
-        RunError: there is more than can be sent.
+        RunError: there is more than can be sent, or than can be looked at.
     """
+    bounds = _Bounds()
+    return tuple(_packed(Path(folder), bounds) for folder in folders)
+
+
+class _Bounds:
+    """What all folders together may have yet."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + _PATIENCE
+        self._packed, self._read, self._entries = _MOST, _MOST_READ, _MOST_ENTRIES
+
+    def look(self, folder: Path) -> None:
+        """Count an entry that is looked at."""
+        self._entries -= 1
+        if self._entries < 0:
+            raise _too_much(folder, f"more than {_MOST_ENTRIES:,} files and folders")
+        if time.monotonic() > self._until:
+            raise _too_much(folder, f"more than could be looked at in {_PATIENCE:g} s")
+
+    def read(self, folder: Path, count: int) -> None:
+        """Count bytes that are packed."""
+        self._read -= count
+        if self._read < 0:
+            raise _too_much(folder, f"more than {size(_MOST_READ)} of files")
+
+    def check(self, folder: Path, packed: int) -> None:
+        """See whether an archive may have as many bytes as it has so far."""
+        if packed > self._packed:
+            raise _too_much(folder, f"more than {size(_MOST)} of files, packed")
+
+    def take(self, packed: int) -> None:
+        """Count an archive."""
+        self._packed -= packed
+
+
+def _too_much(folder: Path, what: str) -> RunError:
+    return RunError(
+        f"The folder {folder} has {what}, and that is more than a node is sent. "
+        "Put the team file in a folder with its modules alone."
+    )
+
+
+def _packed(folder: Path, bounds: _Bounds) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz", preset=1) as archive:
-        for path in sorted(_files(folder)):
+        for path in sorted(_files(folder, bounds)):
             data = _content(path)
             if data is not None:
+                bounds.read(folder, len(data))
                 entry = tarfile.TarInfo(str(path.relative_to(folder)))
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
-    if packed.tell() > _MOST:
-        raise RunError(
-            f"The folder {folder} has {size(packed.tell())} of files, packed, and a node is sent {size(_MOST)}. "
-            "Put the team file in a folder with its modules alone."
-        )
+                bounds.check(folder, packed.tell())
+    bounds.check(folder, packed.tell())
+    bounds.take(packed.tell())
     return packed.getvalue()
 
 
@@ -54,12 +110,22 @@ def unpack(packed: bytes, folder: Path) -> None:
         archive.extractall(folder, filter="data")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _NOT_SENT and not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                yield Path(where, name)
+def _files(folder: Path, bounds: _Bounds) -> Iterator[Path]:
+    """Yield what may be sent of a folder. No link to a folder is followed; what cannot be read is left out."""
+    waiting = [folder]
+    while waiting:
+        within = waiting.pop()
+        if exists(within / _ENVIRONMENT):
+            continue
+        with contextlib.suppress(OSError), os.scandir(within) as entries:
+            for entry in entries:
+                bounds.look(folder)
+                if entry.name.startswith("."):
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+                elif entry.name not in _NOT_SENT:
+                    waiting.append(Path(entry.path))
 
 
 def _content(path: Path) -> bytes | None:

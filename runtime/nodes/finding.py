@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -41,10 +42,12 @@ def places_of(
 
     Raises:
         RunError: the team's modules cannot be sent.
+        StateError: the run's folder cannot be used.
     """
-    code = tuple(pack(Path(folder)) for folder in team.folders)
+    code = pack(team.folders)
+    launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
     places: dict[str, NodePlace] = {}
-    for config in team.settings.places:
+    for config, (launcher, booker) in zip(team.settings.places, launchers, strict=True):
         setup = NodeSetup(
             run=here.folder.path.name,
             folder=config.folder,
@@ -52,7 +55,6 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
-        launcher, booker = LAUNCHERS[type(config)](config, arguments["withheld"])
         places[config.name] = NodePlace(
             config,
             launcher,
@@ -61,6 +63,7 @@ def places_of(
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
+            most_result=team.settings.max_result,
             working_directory=working_directory,
         )
     for place in places.values():
@@ -86,25 +89,45 @@ def require(places: Iterable[PlaceConfig]) -> None:
             ray.require(config)
 
 
-def _by_ssh(config: SshPlace, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
+def _launchers(
+    places: Iterable[PlaceConfig], withheld: Collection[str], folder: Path
+) -> list[tuple[Launcher, Booker | None]]:
+    """Return what finds the nodes of each place, and what books their resources, if something does: all, or none.
+
+    Args:
+        places: the places.
+        withheld: names of variables that no program which is started for it needs.
+        folder: for their files, each with a folder in it; it is made if there are any.
+    """
+    made: list[tuple[Launcher, Booker | None]] = []
+    with contextlib.ExitStack() as undoing:
+        for number, config in enumerate(places):
+            launcher, booker = LAUNCHERS[type(config)](config, withheld, folder / str(number))
+            undoing.callback(launcher.close)
+            made.append((launcher, booker))
+        undoing.pop_all()
+    return made
+
+
+def _by_ssh(config: SshPlace, withheld: Collection[str], folder: Path) -> tuple[Launcher, Booker | None]:
     from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
-    return SshLauncher(config, withheld), None
+    return SshLauncher(config, withheld, folder), None
 
 
-def _by_ray(config: RayPlace, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
+def _by_ray(config: RayPlace, withheld: Collection[str], _folder: Path) -> tuple[Launcher, Booker | None]:
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
     launcher = RayLauncher(config, withheld)
     return launcher, launcher
 
 
-LAUNCHERS: Final[dict[type[PlaceConfig], Callable[[Any, Collection[str]], tuple[Launcher, Booker | None]]]] = {
+LAUNCHERS: Final[dict[type[PlaceConfig], Callable[[Any, Collection[str], Path], tuple[Launcher, Booker | None]]]] = {
     SshPlace: _by_ssh,
     RayPlace: _by_ray,
 }
 """Make, for each kind of place, what finds its nodes, and what books their resources, if something does.
 
-They are given the place, and names of variables that nobody is to see in what they start. Benchmarks put one in that
-has nodes of its own.
+They are given the place, names of variables that nobody is to see in what they start, and a folder for files, which is
+made if there are any. Benchmarks put one in that has nodes of its own.
 """

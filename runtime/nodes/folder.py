@@ -53,21 +53,25 @@ class NodeFolder(RunFiles):
             code: the team's modules, packed.
 
         Raises:
-            StateError: it cannot be made; the message says where and why.
+            StateError: it cannot be made; the message says where and why. Nothing of it is left then.
         """
         root = state_root(os.path.expanduser(chosen) if chosen else None)  # noqa: PTH111 - it may be no path yet
         path = root / f"{_PREFIX}{run.removeprefix('run_')}_{os.urandom(4).hex()}"
         files = RunFiles(path)
-        try:
-            for folder in (path, files.log, files.results, files.work):
-                folder.mkdir(mode=0o700, parents=True)
-            lock = make(path / "lock")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folders = [path / "code" / str(number) for number in range(len(code))]
-            for packed, folder in zip(code, folders, strict=True):
-                unpack(packed, folder)
-        except OSError as error:
-            raise StateError(f"its folder {path} cannot be made: {error.strerror or error}") from error
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(_remove, files)
+            try:
+                for folder in (path, files.log, files.results, files.work):
+                    folder.mkdir(mode=0o700, parents=True)
+                lock = make(path / "lock")
+                undoing.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                folders = [path / "code" / str(number) for number in range(len(code))]
+                for packed, folder in zip(code, folders, strict=True):
+                    unpack(packed, folder)
+            except OSError as error:
+                raise StateError(f"its folder {path} cannot be made: {error.strerror or error}") from error
+            undoing.pop_all()
         _sweep(root)
         return cls(path, lock, folders)
 

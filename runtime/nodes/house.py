@@ -10,23 +10,26 @@ import contextlib
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from ...actors import ErrorData, HousedProcess, IOThread, ProcessExit, ProcessSystem
+from ...actors import ErrorData, HousedProcess, IOThread, ProcessSystem
 from ...actors.regular_files import is_folder, length_of, open_to_read
-from ..runs.output import bound_log
+from ..runs.output import LONGEST_LOG, bound_log
 from ..runs.workdir import worktree_folder
 from ..runs.worktree_keeper import WorktreeKeeper
-from ..tasks.wording import size
+from ..tasks.views import Vitals
 from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
 from .folder import NodeFolder
+from .guard import Largest, MemoryGuard
 from .memory import memory_of_this_machine
 from .messages import (
-    Evicted,
+    LOG_PIECE,
+    LOG_SENT,
     HoldLimits,
     Left,
     LimitReached,
@@ -47,17 +50,8 @@ __all__ = ["NodeHouse"]
 _TELL_EVERY: Final = 1.0
 """Seconds between two tales of what tasks use."""
 
-_GUARD_EVERY: Final = 0.1
-"""Seconds between looks at the memory of the machine, where it is kept free."""
-
-_AFTER_EVICTION: Final = 1.0
-"""Seconds that a task which is ended for it has to be gone, before another is."""
-
-_LOG_SENT: Final = 16_384
-"""Bytes of a log that are sent with an exit; longer ones are fetched."""
-
-_LOG_PIECE: Final = 65_536
-"""Bytes of a log that are sent each time, while its task runs; what comes faster is sent at the end."""
+_LOGS_SENT: Final = 1_000_000
+"""Bytes of all logs that are sent each time: nothing else is to wait for them on a slow line."""
 
 _orders: Final = msgspec.msgpack.Decoder(ToHouse)
 
@@ -71,7 +65,7 @@ class NodeHouse:
         self._limits: dict[str, Limits] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
         self._files: NodeFolder | None = None
-        self._keeps_free = 0.0
+        self._guard: MemoryGuard | None = None
         self._worktrees = WorktreeKeeper()
         self._io: IOThread | None = None
         self._tell: Callable[[msgspec.Struct], None] = lambda _: None
@@ -89,7 +83,7 @@ class NodeHouse:
         setup = msgspec.msgpack.decode(body, type=NodeSetup)
         self._io, self._tell = io, tell
         self._files = NodeFolder.create(setup.folder, setup.run, setup.code)
-        self._keeps_free = setup.keeps_free
+        self._guard = MemoryGuard(setup.keeps_free, largest=self._largest, tell=tell, call_later=io.call_later)
         folders = [str(folder) for folder in self._files.code]
         sys.path[:0] = folders
         arguments: dict[str, Any] = pickle.loads(setup.system)  # noqa: S301 - the host has proven that it is the host
@@ -112,23 +106,31 @@ class NodeHouse:
         self._processes[process.label] = process
         self._hold(process.label, self._limits.get(process.label, Limits()))
 
-    def left(self, process: HousedProcess, seen: ProcessExit) -> Left:
+    def left(self, process: HousedProcess, done: Callable[[msgspec.Struct], None]) -> None:
         """See `House`."""
-        del seen
         task_id = process.label
-        self._watched.pop(task_id, None)
-        self._processes.pop(task_id, None)
-        self._limits.pop(task_id, None)
-        self._told_of_logs.pop(task_id, None)
-        log, result = self._log(task_id), self._run.result(task_id)
-        bound_log(log)
+        for known in (self._watched, self._processes, self._limits, self._told_of_logs):
+            known.pop(task_id, None)
         if is_folder(worktree := worktree_folder(self._run.path, task_id)):
             self._worktrees.ended(worktree)
+        if _length(self._log(task_id)) <= LONGEST_LOG:
+            done(self._left(task_id))
+            return
+        # To cut it takes a while, for which others would have to wait.
+        cutting = threading.Thread(target=lambda: done(self._left(task_id)), name="subactors-log", daemon=True)
+        try:
+            cutting.start()
+        except RuntimeError:  # the machine has no room for a thread
+            done(self._left(task_id))
+
+    def _left(self, task_id: str) -> Left:
+        log = self._log(task_id)
+        bound_log(log)
         log_size = _length(log)
         return Left(
-            log=_read(log, 0, _LOG_SENT) if log_size <= _LOG_SENT else b"",
+            log=_read(log, 0, LOG_SENT) if log_size <= LOG_SENT else b"",
             log_size=log_size,
-            result_size=_length(result, -1),
+            result_size=_length(self._run.result(task_id), -1),
             peak=self._sampler.take_peak(task_id),
         )
 
@@ -196,54 +198,46 @@ class NodeHouse:
             lambda sentence: self._tell(LimitReached(process.host_key, sentence)),
         )
         self._sampler.task_started(limits)
-        if not self._tells and self._io is not None:
+        if not self._tells and self._guard is not None:
             self._tells = True
-            self._io.call_later(_TELL_EVERY, self._tell_vitals)
-            if self._keeps_free:
-                self._io.call_later(_GUARD_EVERY, self._guard_memory)
+            self._tell_later()
+            self._guard.look(lambda: self._tells)
 
-    def _tell_vitals(self) -> None:
-        """Say what tasks use, for as long as there are any. Runs in the I/O thread."""
+    def _tell_later(self) -> None:
+        if self._io is not None:
+            self._io.call_later(_TELL_EVERY, self._tell_of_tasks)
+
+    def _tell_of_tasks(self) -> None:
+        """Say what tasks use and write, for as long as there are any. Runs in the I/O thread."""
         if not self._sampler.gets_on():
             self._sampler.mend()
-        keys = {task_id: process.host_key for task_id, process in self._processes.items()}
-        seen = {key: vitals for task_id, key in keys.items() if (vitals := self._sampler.latest(task_id)) is not None}
+        seen = {self._processes[task_id].host_key: vitals for task_id, vitals in self._latest().items()}
         self._tell(Seen(seen, memory_of_this_machine().available))
         for task_id in self._processes:
-            self._tell_log(task_id)
+            self._tell_log(task_id, min(LOG_PIECE, _LOGS_SENT // len(self._processes)))
         self._tells = bool(self._watched)
-        if self._tells and self._io is not None:
-            self._io.call_later(_TELL_EVERY, self._tell_vitals)
+        if self._tells:
+            self._tell_later()
 
-    def _guard_memory(self) -> None:
-        """End the largest task where the memory is nearly used up: else somebody else ends something, or all of it."""
-        if not self._tells or self._io is None:
-            return
-        pause = _GUARD_EVERY
-        memory = memory_of_this_machine()
-        if 0 < memory.available < memory.total * self._keeps_free and (largest := self._largest()):
-            process, used = largest
-            left = f"{size(memory.available)} of {size(memory.total)} were left"
-            why = f"its memory was nearly used up ({left}), and this was the largest task there, of {size(used)}"
-            self._tell(Evicted(process.host_key, why))
-            pause = _AFTER_EVICTION
-        self._io.call_later(pause, self._guard_memory)
+    def _latest(self) -> dict[str, Vitals]:
+        """Return the last sample of each task, if there is one."""
+        found = ((task_id, self._sampler.latest(task_id)) for task_id in self._processes)
+        return {task_id: vitals for task_id, vitals in found if vitals is not None}
 
-    def _largest(self) -> tuple[HousedProcess, int] | None:
+    def _largest(self) -> Largest | None:
         """Return the process of the task that uses most memory, and how much; None if none was looked at yet."""
-        seen = {task_id: self._sampler.latest(task_id) for task_id in self._processes}
-        sizes = {task_id: vitals.memory_bytes for task_id, vitals in seen.items() if vitals is not None}
+        sizes = {task_id: vitals.memory_bytes for task_id, vitals in self._latest().items()}
         if not sizes:
             return None
         largest = max(sizes, key=lambda task_id: sizes[task_id])
-        return self._processes[largest], sizes[largest]
+        return Largest(self._processes[largest], sizes[largest])
 
-    def _tell_log(self, task_id: str) -> None:
+    def _tell_log(self, task_id: str, most: int) -> None:
         """Send what a log has grown by, a piece at a time. One that was cut is sent anew."""
         log = self._log(task_id)
         length, told = _length(log), self._told_of_logs.get(task_id, 0)
         told = told if told <= length else 0
-        if length > told and (data := _read(log, told, _LOG_PIECE)):
+        if length > told and (data := _read(log, told, most)):
             self._tell(LogGrown(self._processes[task_id].host_key, told, data))
             self._told_of_logs[task_id] = told + len(data)
 

@@ -1,8 +1,11 @@
-"""What a host and the agents of its nodes say to each other of tasks; beneath it, `actors` speaks of processes."""
+"""What a host and the agents of its nodes say to each other of tasks; beneath it, `actors` speaks of processes.
+
+A node is not trusted: the types bound what is counted and what is kept; what is text, the host cuts.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -12,6 +15,8 @@ from ..tasks.views import Vitals
 from ..team.config import Limits
 
 __all__ = [
+    "LOG_PIECE",
+    "LOG_SENT",
     "Evicted",
     "FromHouse",
     "HoldLimits",
@@ -25,6 +30,15 @@ __all__ = [
     "Seen",
     "ToHouse",
 ]
+
+LOG_SENT: Final = 16_384
+"""Bytes of a log that are sent with an exit; longer ones are fetched."""
+
+LOG_PIECE: Final = 65_536
+"""Bytes of a log that are sent each time, while its task runs; what comes faster is sent at the end."""
+
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""What any database and any JSON reader takes."""
 
 
 class NodeSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +88,7 @@ class Seen(msgspec.Struct, frozen=True, tag="seen"):
     """What tasks use, by the keys of their processes; and how much memory the machine has left, in bytes."""
 
     vitals: dict[int, Vitals]
-    available: int
+    available: _Count
 
 
 class LimitReached(msgspec.Struct, frozen=True, tag="limit_reached"):
@@ -85,7 +99,7 @@ class LimitReached(msgspec.Struct, frozen=True, tag="limit_reached"):
 
 
 class Evicted(msgspec.Struct, frozen=True, tag="evicted"):
-    """A task is to be ended, as the node has no room for it any more: a clause that says why."""
+    """A task is being ended, as the node has no room for it any more: a clause that says why."""
 
     key: int
     why: str
@@ -95,8 +109,8 @@ class LogGrown(msgspec.Struct, frozen=True, tag="log_grown"):
     """A piece of what a task's processes have written to standard output and error; with it the log ends for now."""
 
     key: int
-    start: int
-    data: bytes
+    start: _Count
+    data: Annotated[bytes, msgspec.Meta(max_length=LOG_PIECE)]
 
 
 class Looked(msgspec.Struct, frozen=True, tag="looked"):
@@ -126,7 +140,7 @@ class Left(msgspec.Struct, frozen=True):
         peak: the largest memory sampled of it, in bytes.
     """
 
-    log: bytes = b""
-    log_size: int = 0
-    result_size: int = -1
-    peak: int = 0
+    log: Annotated[bytes, msgspec.Meta(max_length=LOG_SENT)] = b""
+    log_size: _Count = 0
+    result_size: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1
+    peak: _Count = 0

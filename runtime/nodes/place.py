@@ -1,4 +1,4 @@
-"""Node place: the nodes of one place, and which of them takes a task.
+"""Node place: how a task comes to one of the nodes of a place (`roster`), and what it leaves there comes home.
 
 `spawn` is for the supervisor's thread, as all that `Place` asks; nodes are dealt with in the I/O thread. A task that
 no node can take yet waits, and its process is `starting` meanwhile; one that no node will ever take has failed.
@@ -24,7 +24,7 @@ from ...actors import (
 )
 from ..place.base import Body, Look
 from ..runs.folder import RunFiles
-from ..tasks.nodes import NodeState, NodeView
+from ..tasks.nodes import NodeView
 from ..tasks.spec import TaskSpec
 from ..tasks.views import Vitals
 from ..tasks.watching import Sample
@@ -35,6 +35,7 @@ from .files import bring_home
 from .messages import HoldLimits, Left
 from .news import News, keep_log
 from .remote_body import RemoteBody, own_folder, split
+from .roster import Roster
 
 if TYPE_CHECKING:
     from ...actors import ProcessActor
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from .launcher import Booker, Launcher, NodeFound
 
 __all__ = ["NodePlace"]
+
+_LAST_WORDS: Final = 2.0
+"""Seconds for which a node whose connection has ended is not given up: ssh, or its agent by it, may still say why."""
 
 _left: Final = msgspec.msgpack.Decoder(Left)
 
@@ -67,6 +71,7 @@ class NodePlace:
         system: of the host.
         home: the host's own machine, where what a task leaves is kept.
         setup: what each node is told first, encoded.
+        most_result: bytes that the result of a task may have.
         working_directory: of the runtime; empty: the host's current one.
     """
 
@@ -80,6 +85,7 @@ class NodePlace:
         system: ProcessSystem,
         home: LocalPlace,
         setup: bytes,
+        most_result: int,
         working_directory: str,
     ) -> None:
         self.name = config.name
@@ -90,16 +96,11 @@ class NodePlace:
         self._system = system
         self._home = home
         self._setup = setup
+        self._most_result = most_result
         self._working_directory = working_directory
-        self._links: dict[str, NodeLink] = {}
+        self._roster = Roster(config)
         self._waiting: list[_Start] = []
-        self._trouble = ""
-        self._is_hopeless = False
         self._has_left = False
-        self._draining: set[str] = set()
-        self._lost: dict[str, str] = {}
-        self._begun: set[str] = set()
-        self._cannot: set[str] = set()
         self._news = News(lambda task_id: home.body(task_id, "shared").capture)
 
     def begin(self) -> None:
@@ -174,7 +175,7 @@ class NodePlace:
 
     def nodes(self, done: Callable[[list[NodeView]], None]) -> None:
         """See `Place`."""
-        self._system.call(lambda: done(self._views()))
+        self._system.call(lambda: done(self._roster.views(self._news.available)))
 
     def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
         """See `Place`; says that there is no such node here by a text that is the place's name alone."""
@@ -198,11 +199,17 @@ class NodePlace:
     def _take(self, start: _Start) -> None:
         if start.process.end is not None:
             return
-        link = self._choose(start.body, split(start.spec.former_folder)[0])
+        body = start.body
+        if body.booking is not None:
+            link = self._roster.booked(body.booking.node)
+        else:
+            # A folder that it goes on with is on one node; another has a new one for it.
+            former = split(start.spec.former_folder)[0]
+            link = self._roster.choose((former, body.near.node if body.near is not None else ""))
         if link is not None:
             self._start(start, link)
-        elif self._is_hopeless or self._has_left:
-            start.process.on_start_failed(self._no_node())
+        elif self._roster.is_hopeless or self._has_left:
+            start.process.on_start_failed(self._roster.no_node())
         else:
             self._waiting.append(start)
 
@@ -211,24 +218,6 @@ class NodePlace:
         waiting, self._waiting = self._waiting, []
         for start in waiting:
             self._take(start)
-
-    def _choose(self, body: RemoteBody, former_node: str) -> NodeLink | None:
-        """Return the node for a task; None if there is none now."""
-        if body.booking is not None:
-            booked = self._links.get(body.booking.node)
-            return booked if booked is not None and booked.is_serving else None
-        free = [link for link in self._links.values() if self._has_room(link)]
-        # A folder that it goes on with is on one node; another has a new one for it.
-        for name in (former_node, body.near.node if body.near is not None else ""):
-            if (link := self._links.get(name)) in free:
-                return link
-        choose = max if self._config.placement == "pack" else min
-        return choose(free, key=lambda link: len(link.processes), default=None)
-
-    def _has_room(self, link: NodeLink) -> bool:
-        most = self._config.max_tasks
-        is_taking = link.is_serving and link.name not in self._draining
-        return is_taking and (most is None or len(link.processes) < most)
 
     def _start(self, start: _Start, link: NodeLink) -> None:
         spec = start.spec
@@ -249,44 +238,14 @@ class NodePlace:
         except Exception as error:  # noqa: BLE001 - whatever an object raises that is pickled; it is this task's fault
             start.process.on_start_failed(f"what it starts with could not be sent: {error}")
 
-    def _no_node(self) -> str:
-        why = [f"{name}: {why}." for name, why in self._lost.items()]
-        return " ".join([f"place {self.name} has no node.", *filter(None, [self._trouble]), *why])
-
     def _drain(self, name: str, *, stop: bool) -> str:
-        link = self._links.get(name)
+        link = self._roster.drain(name)
         if link is None:
             return self.name
-        self._draining.add(name)
         if stop:
             for process in [*link.processes.values()]:
                 process.expel(f"node {name} was drained")
         return ""
-
-    def _views(self) -> list[NodeView]:
-        """Return all nodes that there are, are to be, or were."""
-        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
-        return [self._view(name) for name in dict.fromkeys([*expected, *self._links, *self._lost])]
-
-    def _view(self, name: str) -> NodeView:
-        link = self._links.get(name)
-        if link is None:
-            why = self._lost.get(name, "")
-            return NodeView(place=self.name, name=name, state="lost" if why else "connecting", why=why)
-        serving: NodeState = "draining" if name in self._draining else "serving"
-        versions = link.versions
-        return NodeView(
-            place=self.name,
-            name=name,
-            state=serving if link.is_serving else "connecting",
-            # A path of this machine, behind which ssh is, says nothing of the node.
-            address="" if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
-            tasks=len(link.processes),
-            memory_available=self._news.available.get(name),
-            silent=round(link.silent, 3),
-            version=versions.package if versions is not None else "",
-            python=versions.python if versions is not None else "",
-        )
 
     def _on_found(self, found: NodeFound) -> None:
         if self._has_left:
@@ -300,48 +259,32 @@ class NodePlace:
             setup=self._setup,
             io=self._system.io,
             listener=self,
+            last_words=_LAST_WORDS if isinstance(self._config, SshPlace) else 0.0,
         )
-        self._links[found.name] = link
-        self._begun.add(found.name)
-        self._draining.discard(found.name)  # what was drained is gone; this is another
-        self._lost.pop(found.name, None)
+        self._roster.add(link, found)
         link.begin()
 
     def _on_lost(self, name: str, why: str) -> None:
-        if why or name not in self._lost:
-            self._lost[name] = why or "its agent has ended"
-        link = self._links.get(name)
-        if link is not None:
-            link.give_up(self._lost[name])
-        elif name not in self._begun:
-            self._cannot.add(name)  # there was not even anybody to talk to
-        self._begun.discard(name)
+        self._roster.note_ended(name, why)
         self._despair()
 
     def _on_trouble(self, sentence: str, *, is_last: bool) -> None:
-        self._trouble = sentence
-        self._is_hopeless = is_last
+        self._roster.note_trouble(sentence, is_last=is_last)
         self._despair()
 
     def _despair(self) -> None:
-        """Let nobody wait any more where no node can come; one that was lost is tried again."""
-        hosts = self._config.hosts if isinstance(self._config, SshPlace) else {*self._links, *self._lost}
-        if hosts and self._cannot.issuperset(hosts):
-            self._is_hopeless = True
-        if self._is_hopeless and not any(link.is_serving for link in self._links.values()):
-            waiting, self._waiting = self._waiting, []
-            for start in waiting:
-                start.process.on_start_failed(self._no_node())
+        """Let nobody wait any more where no node can come."""
+        if self._roster.is_hopeless:
+            self._take_waiting()  # which fails them all
 
     def _leave(self) -> None:
         self._has_left = True
-        for link in [*self._links.values()]:
+        for link in [*self._roster.links.values()]:
             link.leave()
 
     def node_serving(self, node: NodeLink) -> None:
         """See `NodeListener`."""
-        self._cannot.discard(node.name)
-        self._is_hopeless = False
+        self._roster.note_serving(node.name)
         self._take_waiting()
 
     def node_said(self, node: NodeLink, body: bytes) -> None:
@@ -362,7 +305,7 @@ class NodePlace:
         if what.result_size < 0 and what.log_size <= len(what.log):
             done()
         else:
-            bring_home(node, task_id, what, body, lambda: self._system.call(done))
+            bring_home(node, task_id, what, body, most=self._most_result, done=lambda: self._system.call(done))
 
     def node_has_room(self, node: NodeLink) -> None:
         """See `NodeListener`."""
@@ -372,11 +315,7 @@ class NodePlace:
 
     def node_lost(self, node: NodeLink, why: str) -> None:
         """See `NodeListener`."""
-        if self._links.get(node.name) is node:
-            del self._links[node.name]
-            self._lost[node.name] = why
-        if not node.has_served:
-            self._cannot.add(node.name)
+        self._roster.note_lost(node, why)
         for start in self._waiting:
             if start.body.booking is not None and start.body.booking.node == node.name:
                 start.body.booking.renew()

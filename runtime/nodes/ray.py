@@ -19,7 +19,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from ..errors import RequirementError
 from ..team.places import RayPlace, Resources
-from ..text import one_line
+from .last_words import last_line
 from .launcher import NodeFound
 from .ray_messages import (
     AgentFound,
@@ -48,9 +48,6 @@ _AGAIN_AT_MOST: Final = 60.0
 
 _END: Final = 4.0
 """Seconds that the driver may take to end once its input has; a little more than it gives itself."""
-
-_LONGEST: Final = 300
-"""Characters of the driver's last words."""
 
 
 def require(place: RayPlace) -> None:
@@ -212,7 +209,8 @@ class RayLauncher:
             driver.wait()
             with self._lock:
                 self._driver = None
-            return _why(driver.returncode, _last_words(errors), last)
+            errors.seek(0)
+            return _why(driver.returncode, last_line(errors.read()), last)
 
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -252,10 +250,3 @@ def _why(status: int, last_words: str, trouble: str) -> str:
     if status == 0 and trouble:
         return trouble
     return f"Ray's driver ended with status {status}" + (f": {last_words}" if last_words else "")
-
-
-def _last_words(errors: IO[bytes]) -> str:
-    """Return the last line that the driver has written to standard error."""
-    errors.seek(0)
-    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
-    return one_line(lines[-1], _LONGEST).strip().rstrip(".") if lines else ""

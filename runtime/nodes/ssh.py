@@ -1,7 +1,8 @@
 """Nodes by ssh: for each machine one ssh that is the node's agent, and one that its tasks' connections go through.
 
 What the agent says comes by the first one's input and output, so that a flood of the tasks is not before it. Both ends
-of the second are Unix sockets in folders of their users alone. All of it is ssh's to encrypt and to authenticate.
+of the second are Unix sockets in folders of their users alone, here in that of the run. All of it is ssh's to encrypt
+and to authenticate.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import shlex
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from ...actors import environment
-from ...actors.regular_files import exists, make, open_to_read
-from ..errors import RequirementError
+from ...actors.regular_files import Folder, exists
+from ..errors import RequirementError, StateError
 from ..team.places import SshPlace
+from .last_words import LastWords
 from .launcher import NodeFound
 
 __all__ = ["SshLauncher", "require"]
@@ -67,9 +68,6 @@ _AT_ONCE: Final = 0.2
 _END: Final = 3.0
 """Seconds that ssh may take to end once the agent has been told to."""
 
-_LAST_WORDS: Final = 4096
-"""Bytes at the end of what ssh has written in which its last line is looked for."""
-
 _PLAIN: Final = re.compile(r"[\w@%+=:,./~-]+", re.ASCII)
 
 
@@ -87,9 +85,13 @@ class SshLauncher:
     Args:
         place: the machines.
         withheld: names of variables that ssh has no use for, and that others are not to see in it.
+        folder: for the sockets here; it is made, and removed by `close`.
+
+    Raises:
+        StateError: the folder cannot be made.
     """
 
-    def __init__(self, place: SshPlace, withheld: Collection[str]) -> None:
+    def __init__(self, place: SshPlace, withheld: Collection[str], folder: Path) -> None:
         self._ssh = shutil.which("ssh") or "ssh"
         self._place = place
         self._withheld = frozenset(map(os.fsencode, withheld))
@@ -97,7 +99,12 @@ class SshLauncher:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._running: dict[str, list[subprocess.Popen[bytes]]] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="subactors-"))
+        self._folder = folder
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+            self._held = Folder(folder).hold()
+        except OSError as error:
+            raise StateError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
 
     def begin(
         self,
@@ -133,7 +140,10 @@ class SshLauncher:
             self.release(host)
         for thread in self._threads:
             thread.join(_END)
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._folder.parent.rmdir()  # that of the last place
 
     def _keep(
         self,
@@ -159,86 +169,89 @@ class SshLauncher:
 
     def _serve(self, number: int, host: str, found: Callable[[NodeFound], None]) -> str:
         """Have one agent, from its start to its end; return why that came, as far as ssh or the agent has said so."""
-        here = self._folder / f"{number}"
-        here.unlink(missing_ok=True)
+        (self._folder / f"{number}").unlink(missing_ok=True)
         there = f"/tmp/subactors-{os.urandom(8).hex()}/agent"  # noqa: S108 - the agent makes the folder, or refuses
         token = os.urandom(32)
         beginning = {"token": token.hex(), "listen": {"unix": there}, "control": "stdio"}
-        errors = self._folder / f"{number}.err"
-        pair = socket.socketpair()
-        ours: socket.socket | None = pair[0]
-        theirs = pair[1]
-        with os.fdopen(make(errors), "wb") as stderr, theirs:
-            agent = self._start(host, (), self._command(), stdin=theirs, stderr=stderr)
-            way = self._start(host, (*_FORWARD, "-L", f"{here}:{there}"), _WAIT, stdin=subprocess.PIPE, stderr=stderr)
+        # By the descriptor of the folder it is short enough for a socket, and has nothing in it that ssh would expand.
+        here = f"fd/{self._held.descriptor}/{number}"
+        options = (*_FORWARD, "-L", f"/proc/{os.getpid()}/{here}:{there}")
+        words = LastWords()
+        with contextlib.ExitStack() as ending:
+            ending.callback(words.close)
+            ours, theirs = socket.socketpair()
+            ending.callback(ours.close)
+            with theirs:
+                agent = self._start(host, (), self._command(), (theirs.fileno(), theirs.fileno()), words)
+                ending.enter_context(self._ended(host, agent))
+            way = self._start(host, options, _WAIT, (subprocess.PIPE, subprocess.DEVNULL), words)
+            ending.enter_context(self._ended(host, way))
+            words.begin()
+            with contextlib.suppress(OSError):  # ssh has ended; it says why
+                ours.sendall(json.dumps(beginning).encode() + b"\n")
+                if self._wait_for(self._folder / f"{number}", words, agent, way):
+                    # What is handed over is somebody else's to close.
+                    found(NodeFound(host, f"/proc/self/{here}", token, ours.dup()))
+                    ours.close()
+                    _wait_for_end(words, agent, way)
+            return words.last_line()
+
+    @contextlib.contextmanager
+    def _ended(self, host: str, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Have a process that `release` can end, and that has ended afterwards."""
         with self._lock:
-            self._running[host] = [agent, way]
+            self._running.setdefault(host, []).append(process)
             if self._closing.is_set():
-                agent.terminate()
-        try:
-            pair[0].sendall(json.dumps(beginning).encode() + b"\n")
-            if self._wait_for(here, agent, way):
-                found(NodeFound(host, str(here), token, pair[0]))
-                ours = None  # it is somebody else's now
-                self._wait_for_end(agent, way)
-        except OSError:
-            pass  # ssh has ended; it says why
-        finally:
-            if ours is not None:
-                ours.close()
-            if way.stdin is not None:
-                way.stdin.close()
-            for process in (agent, way):
                 process.terminate()
-                process.wait()
+        try:
+            yield
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            process.terminate()
+            process.wait()
             with self._lock:
-                del self._running[host]
-        return _last_words(errors)
+                self._running[host].remove(process)
 
     def _command(self) -> str:
         python = self._place.python
         return f"exec {python if _PLAIN.fullmatch(python) else shlex.quote(python)} {_PROGRAM}"
 
     def _start(
-        self, host: str, options: tuple[str, ...], command: str, *, stdin: socket.socket | int, stderr: IO[bytes]
+        self, host: str, options: tuple[str, ...], command: str, streams: tuple[int, int], words: LastWords
     ) -> subprocess.Popen[bytes]:
-        given = [self._ssh, *_OPTIONS, *self._place.options, *options, "--", host, command]
         return subprocess.Popen(
-            given,
-            stdin=stdin.fileno() if isinstance(stdin, socket.socket) else stdin,
-            stdout=stdin.fileno() if isinstance(stdin, socket.socket) else subprocess.DEVNULL,
-            stderr=stderr,
+            [self._ssh, *_OPTIONS, *self._place.options, *options, "--", host, command],
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=words.writing,
             env=environment(self._withheld),
             start_new_session=True,
         )
 
-    def _wait_for(self, socket_file: Path, *processes: subprocess.Popen[bytes]) -> bool:
+    def _wait_for(self, socket_file: Path, words: LastWords, *processes: subprocess.Popen[bytes]) -> bool:
         """Wait until the way for tasks is there; False if one of these has ended, or that takes too long."""
         until = time.monotonic() + _PATIENCE
         while not self._closing.wait(_LOOK_EVERY) and time.monotonic() < until:
+            words.take()
             if any(process.poll() is not None for process in processes):
                 return False
             if exists(socket_file):
                 return True
         return False
 
-    def _wait_for_end(self, agent: subprocess.Popen[bytes], way: subprocess.Popen[bytes]) -> None:
-        """Wait until one of both has ended."""
-        descriptors = [os.pidfd_open(process.pid) for process in (agent, way)]
-        try:
-            poll = select.poll()
-            for descriptor in descriptors:
-                poll.register(descriptor, select.POLLIN)
-            poll.poll()
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
 
-
-def _last_words(errors: Path) -> str:
-    """Return the last line that ssh, or the agent, has written to standard error."""
-    with contextlib.suppress(OSError), os.fdopen(open_to_read(errors), "rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_WORDS))
-        lines = file.read(_LAST_WORDS).decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].strip().rstrip(".") if lines else ""
-    return ""
+def _wait_for_end(words: LastWords, *processes: subprocess.Popen[bytes]) -> None:
+    """Wait until one of these has ended, and take what they write meanwhile."""
+    poll = select.poll()
+    poll.register(words.reading, select.POLLIN)
+    with contextlib.ExitStack() as closing:
+        descriptors = set()
+        for process in processes:
+            descriptor = os.pidfd_open(process.pid)
+            closing.callback(os.close, descriptor)
+            poll.register(descriptor, select.POLLIN)
+            descriptors.add(descriptor)
+        while not descriptors.intersection(ready for ready, _ in poll.poll()):
+            if not words.take():
+                poll.unregister(words.reading)

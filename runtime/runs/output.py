@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from ...actors.regular_files import Folder, open_to_read
 
-__all__ = ["CUT", "LAST", "OutputFiles", "Piece", "bound_log", "log_tail"]
+__all__ = ["CUT", "LAST", "LONGEST_LOG", "OutputFiles", "Piece", "bound_log", "log_tail"]
 
 _CONTINUATION: Final = 0x80
 """The two leading bits of a byte that continues a UTF-8 character."""
@@ -40,7 +40,7 @@ CUT: Final = "…"
 _SHORT: Final = 1000
 """Bytes of output that are in memory, too, as long as it has no more: most have not, and are read at their ends."""
 
-_LONGEST_LOG: Final = 10_000_000
+LONGEST_LOG: Final = 10_000_000
 """Bytes at which a log is cut; it is looked at a few times a second, and may be longer for that long."""
 
 _CATCHES_UP: Final = 4
@@ -332,7 +332,7 @@ def bound_log(path: str) -> int:
     """
     with contextlib.suppress(OSError):
         length = os.lstat(path).st_size
-        if length <= _LONGEST_LOG:
+        if length <= LONGEST_LOG:
             return length
         folder, name = os.path.split(path)
         descriptor = Folder(folder).change(name)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, NamedTuple
 
 import pytest
@@ -16,6 +16,9 @@ import pytest
 __all__ = ["OtherNetwork", "needs_namespaces", "other_network", "slow_line"]
 
 _IP: Final = shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+_PATIENCE: Final = 10.0
+"""Seconds that anything of this may take to be there, or gone."""
 
 needs_namespaces: Final = pytest.mark.skipif(
     _IP is None or os.geteuid() != 0, reason="Another network needs `ip` of iproute2, and a user who may make one."
@@ -44,13 +47,15 @@ class OtherNetwork(NamedTuple):
 def other_network() -> Iterator[OtherNetwork]:
     """Have another network, which is gone afterwards."""
     number = os.getpid() % 250 + 1
-    name, ours, theirs = f"subactors{number}", f"sa{number}a", f"sa{number}b"
+    name, ours, theirs = f"subactors{os.getpid()}", f"sa{os.getpid()}a", f"sa{os.getpid()}b"
     here, there = f"10.213.{number}.1", f"10.213.{number}.2"
-    try:
-        _ip("netns", "add", name)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"No network namespace can be made here: {error.stderr.decode().strip()}")
-    try:
+    with ExitStack() as undoing:
+        # Also where it fails: a part of it may be there, as the file that names it. With it the line goes, too.
+        undoing.callback(_ip_whatever_comes, "netns", "del", name)
+        try:
+            _ip("netns", "add", name)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"No network namespace can be made here: {error.stderr.decode().strip()}")
         _ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
         _ip("addr", "add", f"{here}/30", "dev", ours)
         _ip("link", "set", ours, "up")
@@ -58,12 +63,15 @@ def other_network() -> Iterator[OtherNetwork]:
         for device in (theirs, "lo"):
             _ip("-n", name, "link", "set", device, "up")
         yield OtherNetwork(there, (str(_IP), "netns", "exec", name), ours)
-    finally:
-        _ip("netns", "del", name)  # and the line with it, as its other end is gone
+
+
+def _ip_whatever_comes(*arguments: str) -> None:
+    with suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        _ip(*arguments)
 
 
 def _ip(*arguments: str) -> None:
-    subprocess.run([str(_IP), *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    subprocess.run([str(_IP), *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE)
 
 
 @contextmanager
@@ -108,13 +116,14 @@ def slow_line(port: int, *, delay: float, rate: float) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="slow-line", daemon=True)
     thread.start()
-    ready.wait()
+    assert ready.wait(_PATIENCE), "the slow line does not begin"
     ((own, close),) = found
     try:
         yield own
     finally:
         close()
-        thread.join()
+        thread.join(_PATIENCE)
+        assert not thread.is_alive(), "the slow line does not end"
 
 
 class _Way:

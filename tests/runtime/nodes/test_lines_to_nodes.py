@@ -10,7 +10,7 @@ import pytest
 from other_networks import needs_namespaces, other_network, slow_line
 from processes_and_waits import is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
-from subactors.actors.host import node_link
+from subactors.actors.host import handshake, node_link
 from subactors.runtime import Runtime
 from teams import PATIENCE
 
@@ -26,7 +26,7 @@ def test_a_line_that_is_cut_costs_each_task_one_end_and_nothing_runs_on_behind_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_link, "PATIENCE", 4.0)
-    monkeypatch.setattr(node_link, "LEASE", 2.5)
+    monkeypatch.setattr(handshake, "LEASE", 2.5)
     monkeypatch.setattr(node_link, "BEAT_EVERY", 0.2)
     with (
         other_network() as network,

@@ -80,7 +80,7 @@ def test_an_agent_is_no_child_of_ray_and_as_likely_to_be_ended_for_memory_as_the
 def test_a_token_is_in_no_file_of_ray_and_in_no_argument(calm: Runtime, cluster: RayCluster) -> None:
     places = calm._host._places
     assert places is not None
-    tokens = [link._token.hex() for link in places._others["lab"]._links.values()]
+    tokens = [link._handshake._token.hex() for link in places._others["lab"]._roster.links.values()]
 
     logs = [path for path in Path(cluster.do("logs", "first")).rglob("*") if path.is_file()]
     arguments = [Path(f"/proc/{each.pid}/cmdline").read_text() for each in descendants_of(os.getpid())]

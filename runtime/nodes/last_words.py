@@ -1,0 +1,61 @@
+"""Last words: the end of what a program writes to standard error, which says why it has ended. The rest is not kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+from ..text import one_line
+
+__all__ = ["LastWords", "last_line"]
+
+_KEPT: Final = 4096
+"""Bytes that are kept; the last line is looked for in them."""
+
+_LONGEST: Final = 300
+"""Characters of that line that are told."""
+
+
+def last_line(written: bytes) -> str:
+    """Return the last line of what a program has written, as a clause; empty if it has written nothing."""
+    lines = written[-_KEPT:].decode("utf-8", "replace").strip().splitlines()
+    return one_line(lines[-1], _LONGEST).strip().rstrip(".") if lines else ""
+
+
+class LastWords:
+    """A pipe for the standard error of programs, of which this keeps the end. For one thread.
+
+    Attributes:
+        reading: descriptor that is ready when there is something for `take`.
+        writing: descriptor for the programs; closed by `begin`.
+    """
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reading, False)
+        self._kept = b""
+
+    def begin(self) -> None:
+        """The programs have been started, and no others will be."""
+        writing, self.writing = self.writing, -1
+        if writing >= 0:
+            os.close(writing)
+
+    def take(self) -> bool:
+        """Take what has been written; False if nobody can write any more."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.reading, 65536):
+                self._kept = (self._kept + data)[-_KEPT:]
+            return False
+        return True
+
+    def last_line(self) -> str:
+        """Return the last line so far, as a clause."""
+        self.take()
+        return last_line(self._kept)
+
+    def close(self) -> None:
+        """Close what is open of the pipe."""
+        self.begin()
+        os.close(self.reading)

@@ -1,0 +1,164 @@
+"""Roster: the nodes of one place: which there are, which were, why some cannot be had, and which one takes a task.
+
+Everything happens in the I/O thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from ..tasks.nodes import NodeState, NodeView
+from ..team.places import PlaceConfig, SshPlace
+
+if TYPE_CHECKING:
+    from ...actors import NodeLink
+    from .launcher import NodeFound
+
+__all__ = ["Roster"]
+
+_MOST_LOST: Final = 1000
+"""Nodes that are remembered after their loss: a cluster may give each machine a new name."""
+
+
+class Roster:
+    """See the module.
+
+    Args:
+        config: of the place.
+
+    Attributes:
+        links: to the nodes that there are, by their names.
+    """
+
+    def __init__(self, config: PlaceConfig) -> None:
+        self.links: dict[str, NodeLink] = {}
+        self._config = config
+        self._found: dict[str, NodeFound] = {}
+        self._lost: dict[str, str] = {}
+        self._draining: set[str] = set()
+        self._begun: set[str] = set()
+        self._cannot: set[str] = set()
+        self._trouble = ""
+        self._is_last_trouble = False
+
+    # --- what is heard ----------------------------------------------------------------------------------------------
+
+    def add(self, link: NodeLink, found: NodeFound) -> None:
+        """An agent has been found, to which there is a link now."""
+        self.links[link.name], self._found[link.name] = link, found
+        self._begun.add(link.name)
+        self._draining.discard(link.name)  # what was drained is gone; this is another
+        self._lost.pop(link.name, None)
+
+    def note_serving(self, name: str) -> None:
+        """A node takes processes."""
+        self._cannot.discard(name)
+        self._is_last_trouble = False
+
+    def note_trouble(self, sentence: str, *, is_last: bool) -> None:
+        """The place as a whole has no nodes, or all of them are told of; see `Launcher.begin`."""
+        self._trouble, self._is_last_trouble = sentence, is_last
+
+    def note_lost(self, link: NodeLink, why: str) -> None:
+        """A link is no more."""
+        if self.links.get(link.name) is link:
+            del self.links[link.name]
+            self._found.pop(link.name, None)
+            self._note_reason(link.name, why)
+        if not link.has_served:
+            self._cannot.add(link.name)
+
+    def note_ended(self, name: str, why: str) -> None:
+        """Whoever starts agents says that one has ended, or could not be had; the reason may be empty."""
+        if name in self.links:
+            self.links[name].give_up(why)
+        elif why or name not in self._lost:
+            self._note_reason(name, why or "its agent has ended")
+        if name not in self._begun:
+            self._cannot.add(name)  # there was not even anybody to talk to
+        self._begun.discard(name)
+
+    def _note_reason(self, name: str, why: str) -> None:
+        self._lost.pop(name, None)
+        self._lost[name] = why
+        if len(self._lost) > _MOST_LOST:
+            del self._lost[next(iter(self._lost))]
+
+    def drain(self, name: str) -> NodeLink | None:
+        """Give a node no new task, and return its link; None if there is no such node."""
+        link = self.links.get(name)
+        if link is not None:
+            self._draining.add(name)
+        return link
+
+    # --- what is asked ----------------------------------------------------------------------------------------------
+
+    def booked(self, name: str) -> NodeLink | None:
+        """Return the node of which somebody has booked something; None if it cannot have the task now.
+
+        It may be drained: whoever books knows nothing of that.
+        """
+        link = self.links.get(name)
+        return link if link is not None and link.is_serving else None
+
+    def choose(self, preferred: Iterable[str]) -> NodeLink | None:
+        """Return the node for a task; None if there is none now.
+
+        Args:
+            preferred: names of those that have it if they have room.
+        """
+        free = [link for link in self.links.values() if self._has_room(link)]
+        for name in preferred:
+            if (link := self.links.get(name)) in free:
+                return link
+        choose = max if self._config.placement == "pack" else min
+        return choose(free, key=lambda link: len(link.processes), default=None)
+
+    def _has_room(self, link: NodeLink) -> bool:
+        most = self._config.max_tasks
+        is_taking = link.is_serving and link.name not in self._draining
+        return is_taking and (most is None or len(link.processes) < most)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no node serves, and none is to come; one that has served is tried again."""
+        if any(link.is_serving for link in self.links.values()):
+            return False
+        hosts = set(self._config.hosts) if isinstance(self._config, SshPlace) else {*self.links, *self._lost}
+        return self._is_last_trouble or (bool(hosts) and hosts <= self._cannot)
+
+    def no_node(self) -> str:
+        """Return why a task has none, in sentences."""
+        why = [f"{name}: {why}." for name, why in self._lost.items()]
+        return " ".join([f"place {self._config.name} has no node.", *filter(None, [self._trouble]), *why])
+
+    def views(self, memory_available: Mapping[str, int]) -> list[NodeView]:
+        """Return all nodes that there are, are to be, or were.
+
+        Args:
+            memory_available: bytes of memory that nodes have left, by their names.
+        """
+        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        names = dict.fromkeys([*expected, *self.links, *self._lost])
+        return [self._view(name, memory_available.get(name)) for name in names]
+
+    def _view(self, name: str, memory_available: int | None) -> NodeView:
+        link, found = self.links.get(name), self._found.get(name)
+        if link is None or found is None:
+            why = self._lost.get(name, "")
+            return NodeView(place=self._config.name, name=name, state="lost" if why else "connecting", why=why)
+        serving: NodeState = "draining" if name in self._draining else "serving"
+        versions = link.versions
+        return NodeView(
+            place=self._config.name,
+            name=name,
+            state=serving if link.is_serving else "connecting",
+            # A path of this machine, behind which ssh is, says nothing of the node.
+            address="" if isinstance(found.address, str) else f"{found.address[0]}:{found.address[1]}",
+            tasks=len(link.processes),
+            memory_available=memory_available,
+            silent=round(link.silent, 3),
+            version=versions.package if versions is not None else "",
+            python=versions.python if versions is not None else "",
+        )
