@@ -8,6 +8,7 @@ import msgspec
 
 __all__ = [
     "AgentFound",
+    "Beat",
     "Book",
     "Booked",
     "BookingWaits",
@@ -118,7 +119,11 @@ class BookingWaits(msgspec.Struct, frozen=True, tag="waits"):
     why: str
 
 
-FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """The driver runs. Said each second, whatever Ray does meanwhile."""
+
+
+FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits | Beat
 
 _encoder: Final = msgspec.json.Encoder()
 _to_driver: Final[msgspec.json.Decoder[ToDriver]] = msgspec.json.Decoder(ToDriver)
