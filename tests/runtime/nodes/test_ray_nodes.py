@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from processes_and_waits import descendants_of, is_gone, wait_until
-from ray_clusters import PATIENCE, TEAM, RayCluster, ended, needs_cluster, opened, said, states, workers_of
+from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, said, states, workers_of
 from subactors.runtime import Runtime
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 """Ray takes seconds for most, and much longer on busy cores."""
 
 
@@ -59,27 +59,21 @@ FAULTS: dict[str, Callable[[RayCluster], object]] = {
 }
 
 
-@needs_cluster
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_node_that_goes_ends_its_tasks_once_and_leaves_nothing(
     runtime: Runtime, cluster: RayCluster, fault: str
 ) -> None:
     pair = Pair(runtime)
-    try:
-        FAULTS[fault](cluster)
-        view = ended(runtime, pair.goes)
+    FAULTS[fault](cluster)
+    view = ended(runtime, pair.goes)
 
-        assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
-        wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
-        assert runtime.view(pair.stays).status == "running"
-        assert not any(map(is_gone, pair.left))
-        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
-    finally:
-        if fault != "worker":
-            cluster.do("add", "second")
+    assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
+    wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
+    assert runtime.view(pair.stays).status == "running"
+    assert not any(map(is_gone, pair.left))
+    assert ended(runtime, runtime.run("report", "hello")).status == "completed"
 
 
-@needs_cluster
 def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> None:
     kill_worker(cluster)
 
@@ -89,7 +83,6 @@ def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> N
     wait_until(lambda: "its Ray actor has ended" in why(), "Ray has said so", limit=PATIENCE)
 
 
-@needs_cluster
 def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime: Runtime) -> None:
     pair = Pair(runtime)
     (driver,) = [each.pid for each in descendants_of(os.getpid()) if each.name == "subactors-ray"]
@@ -103,7 +96,6 @@ def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime:
     assert ended(runtime, runtime.run("report", "hello")).status == "completed"
 
 
-@needs_cluster
 def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: Runtime, cluster: RayCluster) -> None:
     pair = Pair(runtime)
     try:
@@ -117,7 +109,6 @@ def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: R
         assert runtime.view(pair.goes).status == "running"
     finally:
         cluster.do("kill", "second")
-        cluster.do("add", "second")
 
 
 HOST = """
@@ -145,7 +136,6 @@ def program(code: str, address: str) -> subprocess.Popen[str]:
     )
 
 
-@needs_cluster
 def test_a_host_that_is_killed_leaves_nothing(cluster: RayCluster) -> None:
     with program(HOST, cluster.address) as host:
         assert host.stdout is not None
@@ -172,7 +162,6 @@ ray.shutdown()
 """
 
 
-@needs_cluster
 def test_a_program_that_has_initialised_ray_gets_that_cluster_and_keeps_its_connection(cluster: RayCluster) -> None:
     with program(USES_RAY, cluster.address) as host:
         said, _ = host.communicate(timeout=PATIENCE)
