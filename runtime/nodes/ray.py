@@ -100,7 +100,7 @@ class _Booking(NamedTuple):
     """Resources that a task is to have; see `Booker`."""
 
     order: Book
-    booked: Callable[[str], None]
+    booked: Callable[[str, dict[str, str]], None]
     waits: Callable[[str], None]
 
 
@@ -143,7 +143,9 @@ class RayLauncher:
         """See `Launcher`."""
         self._order(ReleaseNode(name))
 
-    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+    def book(
+        self, resources: Resources, booked: Callable[[str, dict[str, str]], None], waits: Callable[[str], None]
+    ) -> int:
         """See `Booker`."""
         key = next(self._keys)
         booking = _Booking(Book(key, _bundle(resources)), booked, waits)
@@ -222,8 +224,8 @@ class RayLauncher:
                     told.lost(name, why)
                 case NodeDrains(name):
                     told.drains(name)
-                case Booked(key, name) if key in self._bookings:
-                    self._bookings[key].booked(name)
+                case Booked(key, name, variables) if key in self._bookings:
+                    self._bookings[key].booked(name, variables)
                 case BookingWaits(key, why) if key in self._bookings:
                     self._bookings[key].waits(why)
                 case Booked() | BookingWaits() | Beat():

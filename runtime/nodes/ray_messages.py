@@ -106,10 +106,17 @@ class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
 
 
 class Booked(msgspec.Struct, frozen=True, tag="booked"):
-    """Resources are booked, of a node whose agent the host knows."""
+    """Resources are booked, of a node whose agent the host knows.
+
+    Attributes:
+        key: names the booking.
+        name: of the node.
+        variables: those by which a process uses no other devices than what is booked.
+    """
 
     key: int
     name: str
+    variables: dict[str, str] = {}
 
 
 class BookingWaits(msgspec.Struct, frozen=True, tag="waits"):

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "floods",
+    "holds_devices",
     "leaves_a_daemon",
     "once_then_waits",
     "says_much",
@@ -66,6 +67,12 @@ def works_a_little(task: Any) -> int:
     number = int(task.text)
     time.sleep(0.02 * (number % 4) + 0.3 * (number % 2))
     return number * number
+
+
+def holds_devices(task: Any) -> None:
+    """Say which GPUs it may use, and hold them."""
+    task.emit(f"{os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
+    time.sleep(600)
 
 
 def floods(task: Any) -> None:
