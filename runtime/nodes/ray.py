@@ -310,7 +310,7 @@ def _connection(address: str) -> Connect:
 def _why(status: int, last_words: str, trouble: str) -> str:
     """Return why a driver has ended, as a clause."""
     if "Failed to connect to GCS" in last_words:
-        return "the head of the Ray cluster has not answered for 60 s"
+        return "the head of the Ray cluster does not answer"
     if status == 0 and trouble:
         return trouble
     return f"Ray's driver ended with status {status}" + (f": {last_words}" if last_words else "")

@@ -17,6 +17,7 @@ __all__ = [
     "says_much",
     "tells_where",
     "works_a_little",
+    "works_beside_another",
     "writes_a_large_result",
 ]
 
@@ -67,6 +68,13 @@ def works_a_little(task: Any) -> int:
     number = int(task.text)
     time.sleep(0.02 * (number % 4) + 0.3 * (number % 2))
     return number * number
+
+
+def works_beside_another(task: Any) -> int:
+    """The same, and leave a process that would outlive it, in a session of its own; say its id, too."""
+    other = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)
+    task.emit(f"{other.pid} ")
+    return works_a_little(task)
 
 
 def holds_devices(task: Any) -> None:

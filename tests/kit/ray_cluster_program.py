@@ -1,8 +1,9 @@
 """A Ray cluster on this machine: prints its address, does what its input says, and ends with its input.
 
 The input is lines, each answered with one. `add NAME` has a node join, with the settings that follow as JSON; `kill
-NAME` ends its raylet by SIGKILL and reaps it; `remove NAME` has it leave; `drain NAME` says that it is about to go;
-`pid NAME` gives its raylet's, and `logs NAME` where its logs are. The first node is the head.
+NAME` ends its raylet by SIGKILL and reaps it, and `behead NAME` what makes it the head; `remove NAME` has it leave;
+`drain NAME` says that it is about to go; `pid NAME` gives its raylet's, and `logs NAME` where its logs are. The first
+node is the head.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def serve() -> None:
                 raylet.kill()
                 raylet.wait()
                 cluster.remove_node(nodes.pop(name), allow_graceful=False)
+            case "behead":
+                cluster.head_node.kill_gcs_server(check_alive=False)
             case "remove":
                 cluster.remove_node(nodes.pop(name), allow_graceful=True)
             case "drain":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from processes_and_waits import descendants_of, is_gone, wait_until
-from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, said, states, workers_of
+from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, ray_cluster, said, states, workers_of
 from subactors.runtime import Runtime
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -94,6 +94,26 @@ def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime:
     assert all(view.reason.startswith("Node ") for view in views)
     wait_until(lambda: all(map(is_gone, pair.pids + pair.left)), "nothing of them is left", limit=PATIENCE)
     assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+
+
+def test_a_cluster_whose_head_is_killed_works_until_ray_gives_it_up_and_then_ends_its_tasks_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # for the driver, too; a minute by default
+    with ray_cluster() as cluster, opened(cluster.place) as runtime:
+        task = runtime.run("daemon", "go").id
+        pids = [int(pid) for pid in said(runtime, task).split()]
+
+        cluster.do("behead", "first")
+
+        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+        view = ended(runtime, task)
+        assert (view.status, view.node) == ("failed", "first")
+        assert view.reason.startswith("Node first was lost (")
+        wait_until(lambda: all(map(is_gone, pids)), "nothing is left", limit=PATIENCE)
+        last = ended(runtime, runtime.run("report", "hello"))
+        assert (last.status, "cannot be connected to" in last.reason) == ("failed", True)
+        assert "first: the head of the Ray cluster does not answer." in last.reason
 
 
 def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: Runtime, cluster: RayCluster) -> None:

@@ -1,0 +1,10 @@
+"""The Ray driver with less patience: a node that was lost has another agent at once."""
+
+from __future__ import annotations
+
+from subactors.runtime.nodes import ray_driver
+
+if __name__ == "__main__":
+    ray_driver._AGAIN = 0.1  # type: ignore[misc]
+    ray_driver._AGAIN_AT_MOST = 1.0  # type: ignore[misc]
+    ray_driver.main()
