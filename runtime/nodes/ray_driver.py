@@ -30,7 +30,6 @@ from . import ray_starter
 from .ray_bookings import RayBookings
 from .ray_messages import (
     AgentFound,
-    Beat,
     Book,
     Connect,
     FromDriver,
@@ -41,13 +40,10 @@ from .ray_messages import (
     Trouble,
     Unbook,
     decode_to_driver,
-    line,
 )
+from .ray_voice import RayVoice
 
 __all__ = ["main"]
-
-_BEAT_EVERY: Final = 1.0
-"""Seconds after which the host is told again that this process runs."""
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks at the cluster's nodes."""
@@ -70,42 +66,6 @@ _OF_ACTORS: Final = "The actor is dead because "
 
 _LEAVE: Final = 3.0
 """Seconds that may pass between the end of the input and the end of this process."""
-
-
-class _Voice:
-    """Tells the host what is said here, in a thread of its own, and each second that this process runs.
-
-    Neither waits for the other: the host may read late, and Ray may hold up the thread that calls it.
-
-    Args:
-        output: descriptor of what the host reads.
-    """
-
-    def __init__(self, output: int) -> None:
-        self._output = output
-        self._said: queue.SimpleQueue[FromDriver | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._speak, name="subactors-voice", daemon=True)
-        self._thread.start()
-
-    def say(self, message: FromDriver) -> None:
-        """Tell the host something, after what was said before."""
-        self._said.put(message)
-
-    def close(self) -> None:
-        """Wait until all is told, for as long as this process may take to end."""
-        self._said.put(None)
-        self._thread.join(_LEAVE)
-
-    def _speak(self) -> None:
-        with contextlib.suppress(OSError):  # the host is gone
-            while True:
-                try:
-                    message = self._said.get(timeout=_BEAT_EVERY)
-                except queue.Empty:
-                    message = Beat()
-                if message is None:
-                    return
-                os.write(self._output, line(message))
 
 
 class _Node:
@@ -304,15 +264,15 @@ def main() -> None:
     """Serve a host until it is gone."""
     Path("/proc/self/comm").write_text("subactors-ray")  # what `ps -o comm` and `top` show
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host is the host's
-    voice = _Voice(os.dup(1))
+    voice = RayVoice(os.dup(1))
     os.dup2(2, 1)  # so that nothing that Ray prints comes to the host
     try:
         _serve(voice)
     finally:
-        voice.close()
+        voice.close(_LEAVE)
 
 
-def _serve(voice: _Voice) -> None:
+def _serve(voice: RayVoice) -> None:
     orders: queue.SimpleQueue[ToDriver | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(orders,), name="subactors-orders", daemon=True).start()
     driver = _Driver(orders, voice.say)
