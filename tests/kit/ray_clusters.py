@@ -35,7 +35,7 @@ __all__ = [
 PATIENCE: Final = 60.0
 
 _TRIES: Final = 3
-"""Times that a cluster is started: Ray waits 30 s for each of its processes, which is not enough on busy cores."""
+"""Times that a cluster is started: Ray waits 30 s for most of its processes, which is not enough on busy cores."""
 
 
 def needs_ray() -> None:
@@ -101,6 +101,7 @@ def ray_cluster() -> Iterator[RayCluster]:
         "PYTHONPATH": ":".join(sys.path),
         "RAY_enable_worker_prestart": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_gcs_server_port_wait_time_s": "120",
     }
     for _ in range(_TRIES):
         with subprocess.Popen(
