@@ -8,7 +8,7 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from warm_commands import started
 _PATIENCE = 5.0
 """Seconds for what a test has ended to be gone."""
 
-_ALWAYS_ON_RAY = frozenset({"test_faults.py", "test_questions.py", "test_task_endings.py"})
+_ALWAYS_ON_RAY = frozenset(
+    f"test_{name}.py" for name in ("print", "talk_with_tasks", "task_endings", "task_ownership", "task_races")
+)
 """Modules of which the tests at a place that is a Ray cluster always run; those of others are slow ones."""
 
 _COLLECT_AFTER = 0.05
@@ -86,6 +88,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of what a helper skips with the helper's line: once at the end, for however many tests."""
+    report = yield
+    if report.skipped and call.excinfo is not None and isinstance(call.excinfo.value, pytest.skip.Exception):
+        *_, helper, skips = call.excinfo.traceback
+        if skips.path.name == "outcomes.py":  # `pytest.skip`, and not a mark
+            report.longrepr = (str(helper.path), helper.lineno + 1, str(call.excinfo.value.msg))
+    return report
 
 
 def _place_of(item: pytest.Item) -> str | None:

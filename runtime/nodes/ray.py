@@ -201,9 +201,6 @@ class RayLauncher:
     def _serve(self, told: _Told) -> str:
         """Have one driver, from its start to its end; return why that came, as a clause."""
         with tempfile.TemporaryFile() as errors, self._start(errors) as driver, self._writer(driver):
-            self._order(self._connect)
-            for booking in list(self._bookings.values()):
-                self._order(booking.order)
             try:
                 last = self._hear(driver, told)
             except TimeoutError:
@@ -251,6 +248,9 @@ class RayLauncher:
         """Have a driver told what is ordered, by a thread of its own; it is no more when the block is left."""
         orders = queue.SimpleQueue[bytes]()
         with self._lock:
+            # Before anybody else has it told something: it takes nothing before it has connected.
+            for message in (self._connect, *(booking.order for booking in [*self._bookings.values()])):
+                orders.put(line(message))
             self._driver, self._orders = driver, orders
             if self._closing.is_set():
                 orders.put(_NO_MORE)

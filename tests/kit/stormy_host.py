@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hasty_ray_driver
 from subactors.runtime import EventStream, Runtime, TaskEnded
 from subactors.runtime.nodes import ray
 from subactors.runtime.team.places import RayPlace
@@ -46,7 +45,7 @@ def wait_for_nodes(runtime: Runtime, count: int) -> None:
 
 def main() -> None:
     state, address, nodes, tasks = json.loads(sys.argv[1])
-    ray._DRIVER = hasty_ray_driver.__name__  # type: ignore[misc]
+    ray._DRIVER = "hasty_ray_driver"  # type: ignore[misc]
     place = RayPlace(name="lab", address=address)
     settings = {"standby": 2, "stop_grace": 0.5, "max_running": 50, "max_tasks": 10_000, "state_dir": Path(state)}
     with (

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 from processes_and_waits import descendants_of, is_gone, wait_until
-from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, ray_cluster, said, states, workers_of
+from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, ray_cluster, raylet_of, said, states, workers_of
 from subactors.runtime import Runtime
+from subactors.runtime.nodes import ray
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 """Ray takes seconds for most, and much longer on busy cores."""
@@ -81,6 +83,39 @@ def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> N
         return str(next(node.why for node in runtime.nodes() if node.name == "second"))
 
     wait_until(lambda: "its Ray actor has ended" in why(), "Ray has said so", limit=PATIENCE)
+
+
+def test_a_starter_that_is_frozen_holds_up_neither_tasks_nor_the_end(cluster: RayCluster) -> None:
+    with opened(cluster.place) as runtime:
+        wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
+        starters = workers_of(cluster, "second")
+        for starter in starters:
+            starter.suspend()
+
+        pair = Pair(runtime)
+        assert {view.status for view in runtime.stop([pair.stays, pair.goes])} == {"stopped"}
+
+    wait_until(lambda: not any(map(psutil.Process.is_running, starters)), "Ray has ended it", limit=PATIENCE)
+
+
+def test_a_starter_that_freezes_before_its_agent_is_there_is_given_up_in_words(
+    cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "_DRIVER", "hasty_ray_driver")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with opened(cluster.place) as runtime:
+        raylet = raylet_of(cluster, "second")
+
+        def starting() -> list[psutil.Process]:
+            return [child for child in raylet.children() if child.name().startswith("ray::RayStarter.")]
+
+        wait_until(starting, "it is being started", limit=PATIENCE)
+        for starter in starting():
+            starter.suspend()
+
+        words = "Ray has not started its agent within 10 s"
+        wait_until(lambda: words in {node.why for node in runtime.nodes()}, "it is given up", limit=PATIENCE)
+        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
 
 
 def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime: Runtime) -> None:
