@@ -8,15 +8,16 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import xdist.scheduler
 from lent_zygotes import FOR_MCP, FOR_MODELS, FOR_TASKS, lent
 from process_listeners import Started
 from processes_and_waits import Holdings, Process
-from ray_clusters import RayCluster, needs_ray, ray_cluster
+from ray_clusters import RayCluster, ray_cluster
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors import ProcessActor, ProcessSystem
 from subactors.runtime import host
@@ -24,6 +25,11 @@ from warm_commands import started
 
 _PATIENCE = 5.0
 """Seconds for what a test has ended to be gone."""
+
+_ALWAYS_ON_RAY = frozenset(
+    f"test_{name}.py" for name in ("print", "talk_with_tasks", "task_endings", "task_ownership", "task_races")
+)
+"""Modules of which the tests at a place that is a Ray cluster always run; those of others are slow ones."""
 
 _COLLECT_AFTER = 0.05
 """Seconds after which the garbage collector is asked to close what nobody refers to."""
@@ -48,6 +54,19 @@ class _Turned(pytest.Dir):
         return nodes[first:] + nodes[:first]
 
 
+class _ByFile(xdist.scheduler.LoadFileScheduling):
+    """The tests of a file are one worker's; so are all those on Ray, whatever their files, to share one cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        is_on_ray = "[ray-" in nodeid or "[ray]" in nodeid or "/test_ray_" in nodeid
+        return "ray" if is_on_ray else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile | None:
+    return _ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     return _Turned.from_parent(parent, path=path) if hasattr(parent.config, "workerinput") else None
 
@@ -61,12 +80,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path)
     number, _, of = os.environ.get("SUBACTORS_SLOW_SHARE", "1/1").partition("/")
     for item in items:
-        if (here := item.get_closest_marker("host_only")) and _place_of(item) not in {None, "host"}:
+        place = _place_of(item)
+        if (here := item.get_closest_marker("host_only")) and place not in {None, "host"}:
             item.add_marker(pytest.mark.skip(reason=f"On a node it cannot hold: {here.args[0]}."))
+        if place == "ray" and item.path.name not in _ALWAYS_ON_RAY:
+            item.add_marker(pytest.mark.slow)
     others = [item for item in items if item.get_closest_marker("slow") and _share(item, int(of)) != int(number) - 1]
     config.hook.pytest_deselected(items=others)
     left_out = set(others)
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of what a helper skips with the helper's line: once at the end, for however many tests."""
+    report = yield
+    if report.skipped and call.excinfo is not None and isinstance(call.excinfo.value, pytest.skip.Exception):
+        *_, helper, skips = call.excinfo.traceback
+        if skips.path.name == "outcomes.py":  # `pytest.skip`, and not a mark
+            report.longrepr = (str(helper.path), helper.lineno + 1, str(call.excinfo.value.msg))
+    return report
 
 
 def _place_of(item: pytest.Item) -> str | None:
@@ -142,10 +175,17 @@ def warm_commands() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[RayCluster]:
-    """A Ray cluster. It takes half a minute, so for all tests that do nothing to it."""
+def ray_head() -> Iterator[RayCluster]:
+    """A Ray cluster of one node. It takes many seconds to start, so all tests share it."""
     with ray_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(ray_head: RayCluster) -> RayCluster:
+    """The same with a second node, to which tests may do something."""
+    ray_head.has("second")
+    return ray_head
 
 
 @pytest.fixture(
@@ -153,7 +193,7 @@ def cluster() -> Iterator[RayCluster]:
     params=[
         "host",
         pytest.param("ssh", marks=[needs_sshd, pytest.mark.slow]),
-        pytest.param("ray", marks=[needs_ray, pytest.mark.slow]),
+        "ray",  # see `_ALWAYS_ON_RAY`
     ],
 )
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
@@ -162,7 +202,9 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield {}
         return
     if request.param == "ray":
-        lab = request.getfixturevalue("cluster").place
+        cluster = request.getfixturevalue("ray_head")
+        cluster.has()
+        lab = cluster.place
         yield {"places": (lab,), "place": lab.name}
         return
     with ssh_place(tmp_path_factory.mktemp("ssh")) as lab:

@@ -24,6 +24,7 @@ class Booking:
 
     Attributes:
         node: the name of the node of which it is; empty while there is none.
+        variables: of the environment, which name the devices that the task is to use.
         why: why there is none yet, as a clause; empty where nobody knows.
     """
 
@@ -35,6 +36,7 @@ class Booking:
         changed: Callable[[], None],
     ) -> None:
         self.node = self.why = ""
+        self.variables: dict[str, str] = {}
         self._booker = booker
         self._resources = resources
         self._call = call
@@ -47,8 +49,8 @@ class Booking:
         self.give_back()
         self.node = self.why = ""
 
-        def booked(name: str) -> None:
-            self._call(lambda: self._on_booked(key, name))
+        def booked(name: str, variables: dict[str, str]) -> None:
+            self._call(lambda: self._on_booked(key, name, variables))
 
         def waits(why: str) -> None:
             self._call(lambda: self._on_waiting(key, why))
@@ -61,9 +63,9 @@ class Booking:
         if key is not None:
             self._booker.unbook(key)
 
-    def _on_booked(self, key: int, name: str) -> None:
+    def _on_booked(self, key: int, name: str, variables: dict[str, str]) -> None:
         if key == self._key:
-            self.node, self.why = name, ""
+            self.node, self.variables, self.why = name, variables, ""
             self._changed()
 
     def _on_waiting(self, key: int, why: str) -> None:

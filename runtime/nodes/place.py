@@ -225,7 +225,10 @@ class NodePlace:
         own = own_folder(link, spec.workdir, spec.id)
         node, folder = split(spec.former_folder)
         former = folder if node == link.name else ""
-        spec = msgspec.structs.replace(spec, working_directory="", own_folder=own, former_folder=former)
+        variables = {**spec.variables, **start.body.booking.variables} if start.body.booking else spec.variables
+        spec = msgspec.structs.replace(
+            spec, working_directory="", own_folder=own, former_folder=former, variables=variables
+        )
         try:
             link.start(
                 start.process,

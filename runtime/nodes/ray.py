@@ -1,7 +1,8 @@
 """Nodes of a Ray cluster: a small Ray actor on each starts the node's agent. Tasks are no business of Ray's.
 
 A process of its own, the Ray driver, talks with the cluster (`ray_driver` says why). Whatever becomes of Ray, the host
-waits for nothing: it reads the driver's lines in a thread, and ends the driver if that does not end by itself.
+waits for nothing. One thread reads the driver's lines, and another one writes what it is told: a driver that does not
+read holds up that thread alone. One that says nothing is killed, and another takes its place.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import importlib.util
 import itertools
 import os
+import queue
+import select
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import IO, Any, Final, NamedTuple
 
 from ..errors import RequirementError
@@ -23,6 +26,7 @@ from .last_words import last_line
 from .launcher import NodeFound
 from .ray_messages import (
     AgentFound,
+    Beat,
     Book,
     Booked,
     BookingWaits,
@@ -48,6 +52,17 @@ _AGAIN_AT_MOST: Final = 60.0
 
 _END: Final = 4.0
 """Seconds that the driver may take to end once its input has; a little more than it gives itself."""
+
+_BEGINNING: Final = 60.0
+_SILENCE: Final = 15.0
+"""Seconds that the driver may say nothing: before its first word, as importing Ray takes long on busy cores; and later.
+It says something each second."""
+
+_MOST: Final = 65536
+"""Bytes of what it says that are read at a time."""
+
+_NO_MORE: Final = b""
+"""What ends its input, and with it the driver."""
 
 
 def require(place: RayPlace) -> None:
@@ -82,7 +97,7 @@ class _Booking(NamedTuple):
     """Resources that a task is to have; see `Booker`."""
 
     order: Book
-    booked: Callable[[str], None]
+    booked: Callable[[str, dict[str, str]], None]
     waits: Callable[[str], None]
 
 
@@ -100,6 +115,7 @@ class RayLauncher:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._driver: subprocess.Popen[bytes] | None = None
+        self._orders: queue.SimpleQueue[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._connect = Connect(place.address)
         self._names: set[str] = set()
@@ -124,7 +140,9 @@ class RayLauncher:
         """See `Launcher`."""
         self._order(ReleaseNode(name))
 
-    def book(self, resources: Resources, booked: Callable[[str], None], waits: Callable[[str], None]) -> int:
+    def book(
+        self, resources: Resources, booked: Callable[[str, dict[str, str]], None], waits: Callable[[str], None]
+    ) -> int:
         """See `Booker`."""
         key = next(self._keys)
         booking = _Booking(Book(key, _bundle(resources)), booked, waits)
@@ -141,21 +159,19 @@ class RayLauncher:
         """See `Launcher`."""
         self._closing.set()
         with self._lock:
-            driver = self._driver
-            if driver is not None and driver.stdin is not None:
-                with contextlib.suppress(OSError):
-                    driver.stdin.close()
+            if self._orders is not None:
+                self._orders.put(_NO_MORE)
         if self._thread is not None:
             self._thread.join(_END)
-            if driver is not None:
-                driver.kill()
+            with self._lock:
+                if self._driver is not None:
+                    self._driver.kill()
             self._thread.join(_END)
 
     def _order(self, message: ToDriver) -> None:
         with self._lock:
-            if self._driver is not None and self._driver.stdin is not None and not self._closing.is_set():
-                with contextlib.suppress(OSError):  # it has ended, and all its nodes are lost
-                    self._driver.stdin.write(line(message))
+            if self._orders is not None and not self._closing.is_set():
+                self._orders.put(line(message))
 
     # --- in its thread ----------------------------------------------------------------------------------------------
 
@@ -181,51 +197,97 @@ class RayLauncher:
 
     def _serve(self, told: _Told) -> str:
         """Have one driver, from its start to its end; return why that came, as a clause."""
-        last = ""
-        with tempfile.TemporaryFile() as errors, self._start(errors) as driver:
-            self._order(self._connect)
-            for booking in list(self._bookings.values()):
-                self._order(booking.order)
-            assert driver.stdout is not None  # noqa: S101 - it is a pipe
-            for said in driver.stdout:
-                match decode_from_driver(said):
-                    case AgentFound(name, address, token):
-                        self._names.add(name)
-                        told.found(NodeFound(name, address, bytes.fromhex(token)))
-                    case NodeLost(name, why):
-                        self._names.discard(name)
-                        told.lost(name, why)
-                    case NodeDrains(name):
-                        told.drains(name)
-                    case Booked(key, name) if key in self._bookings:
-                        self._bookings[key].booked(name)
-                    case BookingWaits(key, why) if key in self._bookings:
-                        self._bookings[key].waits(why)
-                    case Booked() | BookingWaits():
-                        pass  # it is given up
-                    case Trouble(sentence, is_last):
-                        last = sentence.rstrip(".") if is_last else last
-                        told.trouble(sentence, is_last)
+        with tempfile.TemporaryFile() as errors, self._start(errors) as driver, self._writer(driver):
+            try:
+                last = self._hear(driver, told)
+            except TimeoutError:
+                return f"Ray's driver was ended, as it had said nothing for {_SILENCE:g} s"
             driver.wait()
-            with self._lock:
-                self._driver = None
             errors.seek(0)
             return _why(driver.returncode, last_line(errors.read()), last)
 
+    def _hear(self, driver: subprocess.Popen[bytes], told: _Told) -> str:
+        """Pass on what a driver says, up to its end; return why it cannot go on, if it has said so."""
+        last = ""
+        for said in _lines(driver):
+            match decode_from_driver(said):
+                case AgentFound(name, address, token):
+                    self._names.add(name)
+                    told.found(NodeFound(name, address, bytes.fromhex(token)))
+                case NodeLost(name, why):
+                    self._names.discard(name)
+                    told.lost(name, why)
+                case NodeDrains(name):
+                    told.drains(name)
+                case Booked(key, name, variables) if key in self._bookings:
+                    self._bookings[key].booked(name, variables)
+                case BookingWaits(key, why) if key in self._bookings:
+                    self._bookings[key].waits(why)
+                case Booked() | BookingWaits() | Beat():
+                    pass  # it is given up; a beat says that the driver runs, and no more
+                case Trouble(sentence, is_last):
+                    last = sentence.rstrip(".") if is_last else last
+                    told.trouble(sentence, is_last)
+        return last
+
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", _DRIVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={name: value for name, value in os.environb.items() if name not in self._withheld},
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    @contextlib.contextmanager
+    def _writer(self, driver: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Have a driver told what is ordered, by a thread of its own; it is no more when the block is left."""
+        orders = queue.SimpleQueue[bytes]()
         with self._lock:
-            self._driver = subprocess.Popen(
-                [sys.executable, "-P", "-m", _DRIVER],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={name: value for name, value in os.environb.items() if name not in self._withheld},
-                start_new_session=True,
-                bufsize=0,
-            )
-            if self._closing.is_set() and self._driver.stdin is not None:
-                self._driver.stdin.close()
-            return self._driver
+            # Before anybody else has it told something: it takes nothing before it has connected.
+            for message in (self._connect, *(booking.order for booking in [*self._bookings.values()])):
+                orders.put(line(message))
+            self._driver, self._orders = driver, orders
+            if self._closing.is_set():
+                orders.put(_NO_MORE)
+        name = f"subactors-ray-{self._place.name}-orders"
+        writer = threading.Thread(target=_write, args=(driver, orders), name=name, daemon=True)
+        writer.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._driver = self._orders = None
+            driver.kill()
+            orders.put(_NO_MORE)
+            writer.join()
+
+
+def _write(driver: subprocess.Popen[bytes], orders: queue.SimpleQueue[bytes]) -> None:
+    """Write what a driver is told, and then close its input."""
+    assert driver.stdin is not None  # noqa: S101 - it is a pipe
+    with contextlib.suppress(OSError), driver.stdin:  # it has ended, and all its nodes are lost
+        while order := orders.get():
+            driver.stdin.write(order)
+
+
+def _lines(driver: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """Yield what a driver says, until it has ended; raise TimeoutError if it is silent for too long."""
+    assert driver.stdout is not None  # noqa: S101 - it is a pipe
+    poll = select.poll()
+    poll.register(driver.stdout, select.POLLIN)
+    patience, rest = _BEGINNING, b""
+    while True:
+        if not poll.poll(patience * 1000):
+            raise TimeoutError
+        data = os.read(driver.stdout.fileno(), _MOST)
+        if not data:
+            return
+        patience = _SILENCE
+        *whole, rest = (rest + data).split(b"\n")
+        yield from whole
 
 
 def _bundle(resources: Resources) -> dict[str, float]:
@@ -246,7 +308,7 @@ def _connection(address: str) -> Connect:
 def _why(status: int, last_words: str, trouble: str) -> str:
     """Return why a driver has ended, as a clause."""
     if "Failed to connect to GCS" in last_words:
-        return "the head of the Ray cluster has not answered for 60 s"
+        return "the head of the Ray cluster does not answer"
     if status == 0 and trouble:
         return trouble
     return f"Ray's driver ended with status {status}" + (f": {last_words}" if last_words else "")

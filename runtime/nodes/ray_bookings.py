@@ -1,23 +1,35 @@
 """Ray bookings: resources of nodes that tasks have, each as a placement group of one bundle. It belongs to the driver.
 
 Such a group has no process, and an autoscaler sees one that waits. Ray counts what is booked; it holds nobody to it.
+Which GPUs a group has Ray tells only a task of its own that runs in it, so one does, for a moment.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import ray
 from ray.exceptions import RayError
 from ray.util import placement_group, placement_group_table, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from ..text import one_line
+from . import ray_starter
 from .ray_messages import Book, Booked, BookingWaits
 
 __all__ = ["RayBookings"]
 
 _FULL: Final = frozenset({"NO_RESOURCES", "FAILED_TO_COMMIT_RESOURCES"})
 """States of a group for which there will be room."""
+
+_AGAIN: Final = 5.0
+"""Seconds until a group is asked again for its devices, if Ray has not told them."""
+
+_LONGEST: Final = 400
+"""Characters of Ray's that are told."""
 
 _GIGABYTE: Final = 1_000_000_000
 
@@ -29,12 +41,35 @@ class _Booking:
         bundle: what is booked.
         group: which books it.
         waits: why it waits, as the host was told last; None once it has a node.
+        devices: what will tell which devices it has; None: nothing is asked.
+        due: when that may be asked, on the monotonic clock.
     """
 
     def __init__(self, bundle: dict[str, float]) -> None:
         self.bundle = bundle
         self.group: Any = placement_group([bundle], strategy="STRICT_PACK")
         self.waits: str | None = ""
+        self.devices: Any = None
+        self.due = 0.0
+
+    def variables(self) -> dict[str, str] | None:
+        """Return the variables that name its devices; None while they are not known. It has a node.
+
+        Raises:
+            RayError: Ray does not tell.
+            ValueError: Ray does not divide devices like that.
+        """
+        if "GPU" not in self.bundle:
+            return {}
+        if self.devices is None and time.monotonic() >= self.due:
+            self.due = time.monotonic() + _AGAIN
+            strategy = PlacementGroupSchedulingStrategy(self.group, placement_group_bundle_index=0)
+            options = {"num_cpus": 0, "num_gpus": self.bundle["GPU"], "scheduling_strategy": strategy}
+            self.devices = ray.remote(ray_starter.visible_devices).options(**options).remote()
+        if self.devices is None or not ray.wait([self.devices], timeout=0)[0]:
+            return None
+        asked, self.devices = self.devices, None
+        return dict(ray.get(asked))
 
 
 class RayBookings:
@@ -62,7 +97,7 @@ class RayBookings:
         try:
             self._bookings[order.key] = _Booking(order.bundle)
         except (RayError, ValueError) as error:
-            self._say(BookingWaits(order.key, f"Ray does not book {_in_words(order.bundle)}: {error}"))
+            self._say(BookingWaits(order.key, f"Ray does not book {_in_words(order.bundle)}: {_said(error)}"))
 
     def unbook(self, key: int) -> None:
         """Give something back."""
@@ -78,12 +113,15 @@ class RayBookings:
                 continue
             table = placement_group_table(booking.group)
             name = self._name_of(table["bundles_to_node_id"].get(0) or "") if table["state"] == "CREATED" else ""
-            if name:
+            why = booking.waits or "Ray is being asked for its devices" if name else _why(booking.bundle, table)
+            try:
+                variables = booking.variables() if name else None
+            except (RayError, ValueError) as error:
+                variables, why = None, f"Ray does not say which devices it has booked: {_said(error)}"
+            if variables is not None:
                 booking.waits = None
-                self._say(Booked(key, name))
-                continue
-            why = _why(booking.bundle, table)
-            if why != booking.waits:
+                self._say(Booked(key, name, variables))
+            elif why != booking.waits:
                 booking.waits = why
                 self._say(BookingWaits(key, why))
 
@@ -96,6 +134,10 @@ def _why(bundle: dict[str, float], table: dict[str, Any]) -> str:
     if state == "INFEASIBLE":
         return f"no node has {_in_words(bundle)}"
     return f"no node has {_in_words(bundle)} free" if state in _FULL else ""
+
+
+def _said(error: Exception) -> str:
+    return one_line(str(error), _LONGEST).rstrip(" .")
 
 
 def _in_words(bundle: dict[str, float]) -> str:

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,8 +40,8 @@ from .ray_messages import (
     Trouble,
     Unbook,
     decode_to_driver,
-    line,
 )
+from .ray_voice import RayVoice
 
 __all__ = ["main"]
 
@@ -111,17 +112,17 @@ class _Driver:
 
     Args:
         orders: what the host says; None: it is gone.
-        output: descriptor of what it reads.
+        say: tells the host something.
     """
 
-    def __init__(self, orders: queue.SimpleQueue[ToDriver | None], output: int) -> None:
+    def __init__(self, orders: queue.SimpleQueue[ToDriver | None], say: Callable[[FromDriver], None]) -> None:
         self._orders = orders
-        self._output = output
+        self._say = say
         self._nodes: dict[str, _Node] = {}
         self._held: set[str] = set()
         self._starter: Any = None
         self._has_none = False
-        self._bookings = RayBookings(self._name_of, self.say)
+        self._bookings = RayBookings(self._name_of, say)
 
     def serve(self) -> None:
         """Serve the host until it is gone."""
@@ -162,10 +163,6 @@ class _Driver:
         node = self._nodes.get(node_id)
         return node.name if node is not None and node.is_found else ""
 
-    def say(self, message: FromDriver) -> None:
-        """Tell the host something."""
-        os.write(self._output, line(message))
-
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
@@ -177,7 +174,7 @@ class _Driver:
         working = {node_id: node for node_id, node in alive.items() if node["Resources"].get("CPU")}
         if not working and not self._has_none:
             sentence = "No node of the cluster has a CPU for tasks. Start one with `ray start --address=HOST:6379`."
-            self.say(Trouble(sentence, is_last=True))
+            self._say(Trouble(sentence, is_last=True))
         self._has_none = not working
         for node_id, node in working.items():
             if node_id not in self._nodes:
@@ -187,7 +184,7 @@ class _Driver:
             if node.id in draining:
                 if node.is_found and not node.drains:
                     node.drains = True
-                    self.say(NodeDrains(node.name))
+                    self._say(NodeDrains(node.name))
             elif node.actor is None and time.monotonic() >= node.due:
                 self._start(node)
 
@@ -233,20 +230,20 @@ class _Driver:
         host, port = said["address"]
         node.is_found, node.name = True, self._free_name(node)
         self._held.add(node.name)
-        self.say(AgentFound(node.name, (host, port), node.token))
+        self._say(AgentFound(node.name, (host, port), node.token))
 
     def _fail(self, node: _Node, why: str) -> None:
         node.fail()
         node.name = self._free_name(node)
-        self.say(NodeLost(node.name, why))
-        self.say(Trouble("", is_last=all(other.actor is None for other in self._nodes.values())))
+        self._say(NodeLost(node.name, why))
+        self._say(Trouble("", is_last=all(other.actor is None for other in self._nodes.values())))
 
     def _lose(self, node: _Node, listed: dict[str, Any]) -> None:
         """Forget a node that is no more."""
         del self._nodes[node.id]
         if node.is_found or (node.name and node.name not in self._held):
             why = _words(listed.get("DeathReasonMessage") or "")
-            self.say(NodeLost(node.name, "Ray says that it is gone" + (f": {why}" if why else "")))
+            self._say(NodeLost(node.name, "Ray says that it is gone" + (f": {why}" if why else "")))
 
     def _release(self, name: str) -> None:
         """The host has let go of an agent: say why its actor has ended, if Ray knows, and start another later."""
@@ -257,7 +254,7 @@ class _Driver:
         try:
             ray.get(node.actor.beat.remote(), timeout=_LAST_WORDS)
         except ActorDiedError as error:
-            self.say(NodeLost(name, f"its Ray actor has ended: {_words(error)}"))
+            self._say(NodeLost(name, f"its Ray actor has ended: {_words(error)}"))
         except RayError:
             pass  # Ray does not know yet
         node.fail()
@@ -267,11 +264,18 @@ def main() -> None:
     """Serve a host until it is gone."""
     Path("/proc/self/comm").write_text("subactors-ray")  # what `ps -o comm` and `top` show
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host is the host's
-    output = os.dup(1)
+    voice = RayVoice(os.dup(1))
     os.dup2(2, 1)  # so that nothing that Ray prints comes to the host
+    try:
+        _serve(voice)
+    finally:
+        voice.close(_LEAVE)
+
+
+def _serve(voice: RayVoice) -> None:
     orders: queue.SimpleQueue[ToDriver | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(orders,), name="subactors-orders", daemon=True).start()
-    driver = _Driver(orders, output)
+    driver = _Driver(orders, voice.say)
     first = orders.get()
     if not isinstance(first, Connect):
         sys.exit("This program is started by a host of subactors, which tells it what to do.")
@@ -284,7 +288,7 @@ def main() -> None:
             configure_logging=False,
         )
     except (OSError, RuntimeError, ValueError, RayError) as error:
-        driver.say(Trouble(_no_cluster(first.address, error), is_last=True))
+        voice.say(Trouble(_no_cluster(first.address, error), is_last=True))
         return
     try:
         driver.serve()

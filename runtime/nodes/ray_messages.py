@@ -8,6 +8,7 @@ import msgspec
 
 __all__ = [
     "AgentFound",
+    "Beat",
     "Book",
     "Booked",
     "BookingWaits",
@@ -105,10 +106,17 @@ class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
 
 
 class Booked(msgspec.Struct, frozen=True, tag="booked"):
-    """Resources are booked, of a node whose agent the host knows."""
+    """Resources are booked, of a node whose agent the host knows.
+
+    Attributes:
+        key: names the booking.
+        name: of the node.
+        variables: those by which a process uses no other devices than what is booked.
+    """
 
     key: int
     name: str
+    variables: dict[str, str] = {}
 
 
 class BookingWaits(msgspec.Struct, frozen=True, tag="waits"):
@@ -118,7 +126,11 @@ class BookingWaits(msgspec.Struct, frozen=True, tag="waits"):
     why: str
 
 
-FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """The driver runs. Said each second, whatever Ray does meanwhile."""
+
+
+FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits | Beat
 
 _encoder: Final = msgspec.json.Encoder()
 _to_driver: Final[msgspec.json.Decoder[ToDriver]] = msgspec.json.Decoder(ToDriver)

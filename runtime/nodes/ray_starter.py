@@ -15,17 +15,14 @@ import sys
 import time
 from typing import Any, Final
 
-__all__ = ["RayStarter"]
+__all__ = ["RayStarter", "visible_devices"]
 
 _PATIENCE: Final = 30.0
 """Seconds that the agent may take to say where it listens."""
 
 _PROGRAM: Final = "subactors.runtime.nodes.agent"
 
-_CHANGED: Final = (
-    "OMP_NUM_THREADS",
-    "PYTHONBREAKPOINT",
-    "SPT_NOENV",
+_DEVICES: Final = (
     "ASCEND_RT_VISIBLE_DEVICES",
     "CUDA_VISIBLE_DEVICES",
     "HABANA_VISIBLE_MODULES",
@@ -35,6 +32,9 @@ _CHANGED: Final = (
     "ROCR_VISIBLE_DEVICES",
     "TPU_VISIBLE_CHIPS",
 )
+"""Variables by which Ray tells a worker which accelerators it may use."""
+
+_CHANGED: Final = ("OMP_NUM_THREADS", "PYTHONBREAKPOINT", "SPT_NOENV", *_DEVICES)
 """Variables that Ray sets for a worker, beside those whose names begin with its own: an actor that books no processors
 is told to use one thread and no accelerator, and the tasks are not that actor."""
 
@@ -79,6 +79,11 @@ class RayStarter:
 
     def beat(self) -> None:
         """Do nothing; that Ray cannot call this says why the actor has ended."""
+
+
+def visible_devices() -> dict[str, str]:
+    """Return the variables that say which devices this worker may use. Ray sets them for each task of its own."""
+    return {name: os.environ[name] for name in _DEVICES if os.environ.get(name)}
 
 
 def _start(token: str) -> dict[str, Any]:

@@ -64,13 +64,19 @@ def seconds_left(task: Task) -> float | None:
     if limit is None or not task.attempts:
         return limit
     ran = time.monotonic() - task.started if task.ran_for is None else task.ran_for
-    return max(0.0, limit - ran + stood_still(task))
+    return min(limit, max(0.0, limit - ran + stood_still(task) + unplaced(task)))
 
 
 def stood_still(task: Task) -> float:
     """Return the seconds for which the time of a task has stood still, as it did nothing but wait for answers."""
     waits = time.monotonic() - task.waits_since if task.waits_since is not None else 0.0
     return min(task.waited + waits, longest_still(task))
+
+
+def unplaced(task: Task) -> float:
+    """Return the seconds for which a task has waited for nodes."""
+    waits = time.monotonic() - task.unplaced_since if task.unplaced_since is not None else 0.0
+    return task.unplaced + waits
 
 
 def longest_still(task: Task) -> float:

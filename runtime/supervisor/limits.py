@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...actors import Child
 from ..tasks.wording import size
-from .budget_views import longest_still, seconds_left, stood_still
+from .budget_views import longest_still, seconds_left, stood_still, unplaced
 from .messages import DeadlinePassed, Mailbox, MendSampler, Reached
 from .task import Task
 
@@ -50,8 +50,18 @@ class LimitKeeper:
 
     def begin(self, task: Task) -> None:
         """Have its time measured from now on, over all attempts; `DeadlinePassed` comes when it is up."""
-        if task.setup.limits.wall_clock is not None:
-            task.deadline = self._mailbox.tell_later(task.setup.limits.wall_clock, DeadlinePassed(task))
+        self._measure(task)
+
+    def wait_for_node(self, task: Task) -> None:
+        """Have its time stand still until `placed`: its place may have no room for long."""
+        task.unplaced_since = time.monotonic()
+        self._measure(task)
+
+    def placed(self, task: Task) -> None:
+        """Have its time measured, if it has waited for a node."""
+        if task.unplaced_since is not None:
+            task.unplaced, task.unplaced_since = unplaced(task), None
+            self._measure(task)
 
     def pause(self, task: Task) -> None:
         """Have its time stand still, as far as it may in all: it waits for an answer."""
@@ -71,7 +81,7 @@ class LimitKeeper:
         if task.deadline is not None:
             task.deadline.cancel()
             task.deadline = None
-        if left is not None and not task.concluded:
+        if left is not None and not task.concluded and task.unplaced_since is None:
             more = 0.0 if task.waits_since is None else longest_still(task) - stood_still(task)
             task.deadline = self._mailbox.tell_later(left + more, DeadlinePassed(task))
 
@@ -116,7 +126,7 @@ class LimitKeeper:
 
     def time_reached(self, task: Task) -> str:
         """Return the limit on time as a sentence; its time is up."""
-        ran = time.monotonic() - task.started - stood_still(task)
+        ran = time.monotonic() - task.started - stood_still(task) - unplaced(task)
         limit = f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s"
         return f"{limit}." if task.setup.agent.entrypoint is not None else f"{limit}, too short for a last turn."
 

@@ -248,6 +248,8 @@ class TaskSupervisor(Supervisor):
         task.body.begin(child.process)
         task.attempt = Attempt(child)
         self._by_child[child] = task
+        if task.body.waits_for:
+            self._limits.wait_for_node(task)
 
     def _stop_tasks(self, tasks: list[Task], *, target: Task | None, by: str = "", ended_owner: str = "") -> None:
         """Send tasks down the stop ladder, last started first; what a task owns falls with it, and says so."""
@@ -298,6 +300,7 @@ class TaskSupervisor(Supervisor):
     def child_ready(self, child: Child) -> None:
         """A task's process has begun."""
         task = self._by_child[child]
+        self._limits.placed(task)
         if task.status == "starting":
             self.change_status(task, "running")
         if task.body.node:

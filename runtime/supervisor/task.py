@@ -131,6 +131,8 @@ class Task:
         waits: since when (monotonic) it waits for tasks, by where the answers go.
         waits_since: monotonic time since which it only waits for answers; None: it does not.
         waited: seconds that it has waited for answers before that, which no limit on its time counts.
+        unplaced_since: monotonic time since which it waits for a node; None: it does not.
+        unplaced: seconds that it has waited for nodes before that, which no limit on its time counts.
         letters: what was said to it while it runs; None: nothing.
         last_entry: how it stands in lists while it is queued, or since it has ended; made when first wanted.
     """
@@ -199,6 +201,8 @@ class Task:
     waits: dict[object, float] = field(default_factory=dict)
     waits_since: float | None = None
     waited: float = 0.0
+    unplaced_since: float | None = None
+    unplaced: float = 0.0
 
     @property
     def is_over(self) -> bool:

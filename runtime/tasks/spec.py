@@ -60,7 +60,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         keys: variables that this attempt needs and no process inherits; see `team/key_variables`. They are in no
             representation, and whoever keeps the task keeps it without them.
         shows_keys: whether a function finds them in its environment; the agent's `keys`.
-        variables: what else its agent names of the host's environment; for a machine that has another.
+        variables: what else its agent names of the host's environment, and which devices it has; for another machine.
         data: what to work on, as JSON text; None if there is nothing.
         call: a pickled function with its arguments, which is the whole task; else empty.
         output_schema: the JSON schema that its answer must fit, as JSON text; empty: it may be anything.

@@ -62,7 +62,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cpu: processors.
-        gpu: graphics processors.
+        gpu: graphics processors: a part of one, or whole ones.
         memory: bytes.
         custom: resources by names that the cluster's nodes have given them.
     """

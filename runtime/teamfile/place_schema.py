@@ -18,7 +18,12 @@ def resources() -> Schema:
     amount = number(above=True)
     names = {"not": {"enum": ["CPU", "GPU", "memory"]}, "pattern": r"\S"}
     custom = {"type": "object", "propertyNames": names, "additionalProperties": amount}
-    values = {"cpu": amount, "gpu": amount, "memory": size(1), "custom": custom}
+    values = {
+        "cpu": amount,
+        "gpu": {**amount, "anyOf": [{"maximum": 1}, {"multipleOf": 1}]},
+        "memory": size(1),
+        "custom": custom,
+    }
     return section(places.RESOURCES, told(values, Resources))
 
 

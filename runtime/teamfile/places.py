@@ -157,7 +157,7 @@ def read_resources(given: Value | None, place: str, known: KnownPlaces) -> Resou
     memory = section.get("memory")
     return Resources(
         cpu=_amount(section, "cpu"),
-        gpu=_amount(section, "gpu"),
+        gpu=_gpus(section.get("gpu")),
         memory=read_size(memory, least=_LEAST_MEMORY) if memory is not None else None,
         custom=_custom(section.get("custom")),
     )
@@ -306,6 +306,13 @@ def _placement(given: Value | None) -> Placement:
 def _amount(section: Section, key: str) -> float | None:
     given = section.get(key)
     return given.number(above=True) if given is not None else None
+
+
+def _gpus(given: Value | None) -> float | None:
+    gpus = given.number(above=True) if given is not None else None
+    if given is not None and gpus is not None and gpus > 1 and gpus % 1:
+        given.report(f"Ray gives a task a part of one GPU, or whole ones, and not {gpus:g}.", "Write a whole number.")
+    return gpus
 
 
 def _custom(given: Value | None) -> dict[str, float]:

@@ -11,11 +11,13 @@ from typing import Any
 
 __all__ = [
     "floods",
+    "holds_devices",
     "leaves_a_daemon",
     "once_then_waits",
     "says_much",
     "tells_where",
     "works_a_little",
+    "works_beside_another",
     "writes_a_large_result",
 ]
 
@@ -66,6 +68,19 @@ def works_a_little(task: Any) -> int:
     number = int(task.text)
     time.sleep(0.02 * (number % 4) + 0.3 * (number % 2))
     return number * number
+
+
+def works_beside_another(task: Any) -> int:
+    """The same, and leave a process that would outlive it, in a session of its own; say its id, too."""
+    other = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)
+    task.emit(f"{other.pid} ")
+    return works_a_little(task)
+
+
+def holds_devices(task: Any) -> None:
+    """Say which GPUs it may use, and hold them."""
+    task.emit(f"{os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
+    time.sleep(600)
 
 
 def floods(task: Any) -> None:

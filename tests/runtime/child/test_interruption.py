@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import interrupted_entrypoints
 import pytest
@@ -21,11 +22,11 @@ AGENTS = [
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     agents = {name: {"entrypoint": f"interrupted_entrypoints:{name}"} for name in AGENTS if not name.startswith("_")}
     agents |= {"echo": entrypoint("echo"), "slow_import": {"entrypoint": "slow_import:function"}}
     agents["limited"] = {"entrypoint": "interrupted_entrypoints:tidies_up", "limits": {"wall_clock": 1}}
-    with Runtime.from_mapping({"agents": agents}, stop_grace=GRACE, standby=0) as runtime:
+    with Runtime.from_mapping({"agents": agents}, stop_grace=GRACE, standby=0, **place) as runtime:
         run_and_wait(runtime, "echo")
         yield runtime
 

@@ -31,8 +31,8 @@ def team(**settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(team()) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(team(), **place) as runtime:
         run_and_wait(runtime, "describes_itself")
         yield runtime
 

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 from processes_and_waits import descendants_of, is_gone, wait_until
-from ray_clusters import PATIENCE, TEAM, RayCluster, ended, needs_cluster, opened, said, states, workers_of
+from ray_clusters import PATIENCE, TEAM, RayCluster, ended, opened, ray_cluster, raylet_of, said, states, workers_of
 from subactors.runtime import Runtime
+from subactors.runtime.nodes import ray
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 """Ray takes seconds for most, and much longer on busy cores."""
 
 
@@ -59,27 +61,21 @@ FAULTS: dict[str, Callable[[RayCluster], object]] = {
 }
 
 
-@needs_cluster
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_node_that_goes_ends_its_tasks_once_and_leaves_nothing(
     runtime: Runtime, cluster: RayCluster, fault: str
 ) -> None:
     pair = Pair(runtime)
-    try:
-        FAULTS[fault](cluster)
-        view = ended(runtime, pair.goes)
+    FAULTS[fault](cluster)
+    view = ended(runtime, pair.goes)
 
-        assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
-        wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
-        assert runtime.view(pair.stays).status == "running"
-        assert not any(map(is_gone, pair.left))
-        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
-    finally:
-        if fault != "worker":
-            cluster.do("add", "second")
+    assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
+    wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
+    assert runtime.view(pair.stays).status == "running"
+    assert not any(map(is_gone, pair.left))
+    assert ended(runtime, runtime.run("report", "hello")).status == "completed"
 
 
-@needs_cluster
 def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> None:
     kill_worker(cluster)
 
@@ -89,7 +85,39 @@ def test_ray_says_why_a_node_is_lost(runtime: Runtime, cluster: RayCluster) -> N
     wait_until(lambda: "its Ray actor has ended" in why(), "Ray has said so", limit=PATIENCE)
 
 
-@needs_cluster
+def test_a_starter_that_is_frozen_holds_up_neither_tasks_nor_the_end(cluster: RayCluster) -> None:
+    with opened(cluster.place) as runtime:
+        wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
+        starters = workers_of(cluster, "second")
+        for starter in starters:
+            starter.suspend()
+
+        pair = Pair(runtime)
+        assert {view.status for view in runtime.stop([pair.stays, pair.goes])} == {"stopped"}
+
+    wait_until(lambda: not any(map(psutil.Process.is_running, starters)), "Ray has ended it", limit=PATIENCE)
+
+
+def test_a_starter_that_freezes_before_its_agent_is_there_is_given_up_in_words(
+    cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "_DRIVER", "hasty_ray_driver")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    with opened(cluster.place) as runtime:
+        raylet = raylet_of(cluster, "second")
+
+        def starting() -> list[psutil.Process]:
+            return [child for child in raylet.children() if child.name().startswith("ray::RayStarter.")]
+
+        wait_until(starting, "it is being started", limit=PATIENCE)
+        for starter in starting():
+            starter.suspend()
+
+        words = "Ray has not started its agent within 10 s"
+        wait_until(lambda: words in {node.why for node in runtime.nodes()}, "it is given up", limit=PATIENCE)
+        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+
+
 def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime: Runtime) -> None:
     pair = Pair(runtime)
     (driver,) = [each.pid for each in descendants_of(os.getpid()) if each.name == "subactors-ray"]
@@ -103,7 +131,26 @@ def test_a_driver_that_is_killed_ends_all_tasks_there_and_another_comes(runtime:
     assert ended(runtime, runtime.run("report", "hello")).status == "completed"
 
 
-@needs_cluster
+def test_a_cluster_whose_head_is_killed_works_until_ray_gives_it_up_and_then_ends_its_tasks_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # for the driver, too; a minute by default
+    with ray_cluster() as cluster, opened(cluster.place) as runtime:
+        task = runtime.run("daemon", "go").id
+        pids = [int(pid) for pid in said(runtime, task).split()]
+
+        cluster.do("behead", "first")
+
+        assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+        view = ended(runtime, task)
+        assert (view.status, view.node) == ("failed", "first")
+        assert view.reason.startswith("Node first was lost (")
+        wait_until(lambda: all(map(is_gone, pids)), "nothing is left", limit=PATIENCE)
+        last = ended(runtime, runtime.run("report", "hello"))
+        assert (last.status, "cannot be connected to" in last.reason) == ("failed", True)
+        assert "first: the head of the Ray cluster does not answer." in last.reason
+
+
 def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: Runtime, cluster: RayCluster) -> None:
     pair = Pair(runtime)
     try:
@@ -117,7 +164,6 @@ def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: R
         assert runtime.view(pair.goes).status == "running"
     finally:
         cluster.do("kill", "second")
-        cluster.do("add", "second")
 
 
 HOST = """
@@ -145,7 +191,6 @@ def program(code: str, address: str) -> subprocess.Popen[str]:
     )
 
 
-@needs_cluster
 def test_a_host_that_is_killed_leaves_nothing(cluster: RayCluster) -> None:
     with program(HOST, cluster.address) as host:
         assert host.stdout is not None
@@ -172,7 +217,6 @@ ray.shutdown()
 """
 
 
-@needs_cluster
 def test_a_program_that_has_initialised_ray_gets_that_cluster_and_keeps_its_connection(cluster: RayCluster) -> None:
     with program(USES_RAY, cluster.address) as host:
         said, _ = host.communicate(timeout=PATIENCE)

@@ -16,7 +16,6 @@ from ray_clusters import (
     PATIENCE,
     RayCluster,
     ended,
-    needs_cluster,
     needs_ray,
     opened,
     raylet_of,
@@ -34,8 +33,10 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def calm(cluster: RayCluster) -> Iterator[Runtime]:
+def calm(ray_head: RayCluster) -> Iterator[Runtime]:
     """The same for tests that do nothing to it; its cluster is that which the environment names."""
+    cluster = ray_head
+    cluster.has("second")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ADDRESS", cluster.address)
         with opened(RayPlace(name="lab")) as runtime:
@@ -48,7 +49,6 @@ def calm(cluster: RayCluster) -> Iterator[Runtime]:
 # --- how tasks live there -------------------------------------------------------------------------------------------
 
 
-@needs_cluster
 def test_a_task_runs_below_the_agent_of_a_node_and_sees_nothing_of_ray(calm: Runtime) -> None:
     view = ended(calm, calm.run("report", "hello"))
 
@@ -58,7 +58,6 @@ def test_a_task_runs_below_the_agent_of_a_node_and_sees_nothing_of_ray(calm: Run
     assert {"PYTHONBREAKPOINT", "OMP_NUM_THREADS"} & environ.keys() - os.environ.keys() == set()
 
 
-@needs_cluster
 def test_an_agent_is_no_child_of_ray_and_as_likely_to_be_ended_for_memory_as_the_raylet(
     calm: Runtime, cluster: RayCluster
 ) -> None:
@@ -76,7 +75,6 @@ def test_an_agent_is_no_child_of_ray_and_as_likely_to_be_ended_for_memory_as_the
         assert int(masks["SigBlk"], 16) == 0
 
 
-@needs_cluster
 def test_a_token_is_in_no_file_of_ray_and_in_no_argument(calm: Runtime, cluster: RayCluster) -> None:
     places = calm._host._places
     assert places is not None
@@ -93,7 +91,6 @@ def test_a_token_is_in_no_file_of_ray_and_in_no_argument(calm: Runtime, cluster:
 # --- resources ------------------------------------------------------------------------------------------------------
 
 
-@needs_cluster
 def test_resources_are_booked_of_one_node_for_as_long_as_a_task_runs(calm: Runtime) -> None:
     def doing(task: str) -> str:
         return calm.view(task).doing
@@ -120,7 +117,6 @@ def test_resources_are_booked_of_one_node_for_as_long_as_a_task_runs(calm: Runti
 # --- what cannot be had ---------------------------------------------------------------------------------------------
 
 
-@needs_ray
 def test_the_address_of_a_ray_client_is_refused_with_the_remedy() -> None:
     with pytest.raises(RequirementError, match="ray job submit"):
         require(RayPlace(name="lab", address="ray://head:10001"))
@@ -133,8 +129,8 @@ def test_a_host_without_ray_is_told_what_to_install(monkeypatch: pytest.MonkeyPa
         opened(RayPlace(name="lab"))
 
 
-@needs_ray
 def test_a_task_of_a_place_without_a_cluster_has_failed_and_says_what_to_do() -> None:
+    needs_ray()
     with opened(RayPlace(name="lab", address="127.0.0.1:9")) as runtime:
         view = ended(runtime, runtime.run("report", "hello"))
 

@@ -18,7 +18,7 @@ from first_forms import first_always
 from processes_and_waits import descendants_of, is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import handshake, node_link, versions
-from subactors.runtime import Runtime, TaskView
+from subactors.runtime import Limits, Runtime, TaskView
 from subactors.runtime.nodes import finding
 from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
@@ -175,6 +175,21 @@ def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) ->
         runtime.stop(first)
 
         assert (waiting.status, waiting.doing) == ("starting", "waiting for a node of place lab")
+        assert ended(runtime, second).status == "completed"
+
+
+def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
+        first = runtime.run("leaves_a_daemon", "go")
+        said(runtime, first)
+        second = runtime.run("tells_where", "go", limits=Limits(wall_clock=0.5))
+        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
+        here = runtime.run("leaves_a_daemon", "go", place="", limits=Limits(wall_clock=0.5))
+        assert "wall_clock" in ended(runtime, here).reason  # so long has the other one waited
+        waiting = runtime.view(second)
+        runtime.stop(first)
+
+        assert waiting.status == "starting"
         assert ended(runtime, second).status == "completed"
 
 

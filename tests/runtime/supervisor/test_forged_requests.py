@@ -36,10 +36,10 @@ TEAM: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_KEY", "sk-secret-of-the-test")
-        with Runtime.from_mapping(TEAM, standby=0, stop_grace=0.5) as runtime:
+        with Runtime.from_mapping(TEAM, standby=0, stop_grace=0.5, **place) as runtime:
             run_and_wait(runtime, "echo", "warm up")
             yield runtime
 

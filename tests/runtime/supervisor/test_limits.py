@@ -147,7 +147,7 @@ def test_a_stop_while_a_limit_ends_the_task_changes_nothing_about_the_reason(run
     assert view.reason.startswith("The limit wall_clock of 0.5 s was reached")
 
 
-def test_tokens_of_all_turns_together_are_limited() -> None:
+def test_tokens_of_all_turns_together_are_limited(place: dict[str, Any]) -> None:
     thoughts = itertools.count()
 
     def think(request: Request) -> Calls | Text:
@@ -163,7 +163,7 @@ def test_tokens_of_all_turns_together_are_limited() -> None:
         models = {"talker": {"provider": "openai", "model": "m", "base_url": server.base_url, "token_key": "KEY"}}
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KEY", "sk-of-a-test")
-            with Runtime.from_mapping({"agents": {"a": agent}, "models": models}, standby=0) as runtime:
+            with Runtime.from_mapping({"agents": {"a": agent}, "models": models}, standby=0, **place) as runtime:
                 view = run_and_wait(runtime, "a")
 
     assert view.status == "failed"
@@ -213,8 +213,8 @@ def test_limits_come_from_the_agent_or_else_from_the_host_or_else_from_the_team(
     assert (view.status, view.output_size) == ("failed", size)
 
 
-def test_without_limits_nothing_is_limited() -> None:
-    assert limited({}).output_size == 100_000
+def test_without_limits_nothing_is_limited(place: dict[str, Any]) -> None:
+    assert limited({}, **place).output_size == 100_000
 
 
 @pytest.mark.parametrize(

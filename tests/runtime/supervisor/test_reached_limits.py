@@ -42,8 +42,8 @@ TEAM = {
 
 
 @pytest.fixture
-def runtime() -> Iterator[Runtime]:
-    with Runtime.from_mapping(TEAM, stop_grace=30.0, standby=0) as runtime:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
+    with Runtime.from_mapping(TEAM, stop_grace=30.0, standby=0, **place) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

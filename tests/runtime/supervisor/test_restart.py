@@ -289,10 +289,12 @@ class HeldJournal:
         self._lock.release()
 
 
-def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothing(tmp_path: Path) -> None:
+def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothing(
+    tmp_path: Path, place: dict[str, Any]
+) -> None:
     told = tmp_path / "end"
     team = {"agents": {"waits_for_file": entrypoint("waits_for_file")}}
-    with Runtime.from_mapping(team, state_dir=tmp_path / "state", standby=0) as runtime:
+    with Runtime.from_mapping(team, state_dir=tmp_path / "state", standby=0, **place) as runtime:
         task_id = speaking(runtime, "waits_for_file", str(told))
         with HeldJournal(runtime):
             told.touch()
@@ -311,10 +313,10 @@ def test_a_stop_that_comes_when_the_end_is_decided_but_not_written_changes_nothi
 
 
 def test_a_limit_that_is_reached_while_the_next_attempt_is_being_prepared_ends_the_task_for_good(
-    tmp_path: Path,
+    tmp_path: Path, place: dict[str, Any]
 ) -> None:
     agent = {**crashing("crashes_when_told"), "limits": {"wall_clock": 4.0}}
-    with Runtime.from_mapping({"agents": {"told": agent}}, state_dir=tmp_path / "state", standby=0) as runtime:
+    with Runtime.from_mapping({"agents": {"told": agent}}, state_dir=tmp_path / "state", standby=0, **place) as runtime:
         task_id = speaking(runtime, "told", str(tmp_path))
         with HeldJournal(runtime):  # so that the conversation to go on from is asked for, and does not come
             crash(tmp_path, 1)

@@ -277,8 +277,10 @@ def test_a_generator_function_is_refused_with_what_to_do_instead(runtime: Runtim
         ("entrypoints:not_callable", "cannot be called"),
     ],
 )
-def test_an_entrypoint_that_cannot_be_had_fails_the_task_and_says_why(target: str, words: str) -> None:
-    with Runtime.from_mapping({"agents": {"broken": {"entrypoint": target}}}, standby=0) as runtime:
+def test_an_entrypoint_that_cannot_be_had_fails_the_task_and_says_why(
+    target: str, words: str, place: dict[str, Any]
+) -> None:
+    with Runtime.from_mapping({"agents": {"broken": {"entrypoint": target}}}, standby=0, **place) as runtime:
         view = run_and_wait(runtime, "broken")
 
     assert view.status == "failed"
@@ -381,8 +383,10 @@ def test_five_tasks_live_side_by_side_in_five_processes(runtime: Runtime, tmp_pa
     assert len({view.result for view in views} | {os.getpid()}) == 6
 
 
-def test_tasks_are_reported_failed_when_their_zygote_is_killed_and_the_next_task_gets_a_new_one() -> None:
-    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime:
+def test_tasks_are_reported_failed_when_their_zygote_is_killed_and_the_next_task_gets_a_new_one(
+    place: dict[str, Any],
+) -> None:
+    with Runtime.from_mapping(entrypoint_team(), standby=0, **place) as runtime:
         task_id = speaking(runtime, "waits")
         zygote = psutil.Process(runtime.view(task_id).pid).ppid()
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from processes_and_waits import Holdings, wait_until
+from processes_and_waits import wait_until
 from subactors.runtime import Event, Runtime, TaskEnded, TaskView
 from teams import (
     entrypoint_team,
@@ -84,11 +85,11 @@ def test_stops_from_several_threads_all_return_the_one_end(runtime: Runtime, age
     assert len({view.reason for view in views}) == 1
 
 
-def test_a_stop_that_comes_before_the_process_does_ends_the_task_before_it_does_anything() -> None:
-    before = Holdings()
-    with Runtime.from_mapping(entrypoint_team(), standby=0) as runtime, runtime.events() as events:
-        run_and_wait(runtime, "echo", "warm up")
-        (zygote,) = (process.pid for process in before.new_processes() if process.name == "subactors-zyg")
+def test_a_stop_that_comes_before_the_process_does_ends_the_task_before_it_does_anything(place: dict[str, Any]) -> None:
+    with Runtime.from_mapping(entrypoint_team(), standby=0, **place) as runtime, runtime.events() as events:
+        first = speaking(runtime, "waits")
+        zygote = psutil.Process(runtime.view(first).pid).ppid()
+        runtime.stop(first)
         os.kill(zygote, signal.SIGSTOP)
         try:
             ids = [runtime.run("deaf", "go") for _ in range(5)]

@@ -29,9 +29,9 @@ TEAM: Final[dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def runtime(tmp_path_factory: pytest.TempPathFactory, place: dict[str, Any]) -> Iterator[Runtime]:
     state = tmp_path_factory.mktemp("unfinished")
-    with Runtime.from_mapping(TEAM, state_dir=state, stop_grace=1.0, standby=0) as runtime:
+    with Runtime.from_mapping(TEAM, state_dir=state, stop_grace=1.0, standby=0, **place) as runtime:
         run_and_wait(runtime, "echo", "warm up")
         yield runtime
 

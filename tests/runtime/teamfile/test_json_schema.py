@@ -123,6 +123,7 @@ def test_both_accept(text: str, tmp_path: Path, validator: Draft7Validator) -> N
         PLAIN + "runtime: {places: {pair: {type: ssh, hosts: ['box1:22']}}}",
         PLAIN + "runtime: {places: {pair: {type: ssh, hosts: [box1], workdir: here}}}",
         PLAIN + "runtime: {places: {'my place': {type: ray}}}",
+        "agents: {a: {entrypoint: 'b:c', place: l, resources: {gpu: 1.5}}}\nruntime: {places: {l: {type: ray}}}",
         PLAIN + "runtime: {places: {cluster: {type: ray, hosts: [box1]}}}",
         PLAIN + "runtime: {places: {cluster: {type: slurm}}}",
         PLAIN + "model: openai/gpt-4o",

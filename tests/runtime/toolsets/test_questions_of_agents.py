@@ -96,8 +96,8 @@ def test_an_orchestrator_answers_by_a_tool_that_is_there_where_it_may_be_asked(r
         assert (late.is_error, "has no question that you could answer" in late.text) == (True, True)
 
 
-def test_a_person_is_shown_at_once_only_what_no_orchestrator_is_to_answer() -> None:
-    with answering("allow once") as (runtime, asked), runtime.toolset("lead") as tools:
+def test_a_person_is_shown_at_once_only_what_no_orchestrator_is_to_answer(place: dict[str, Any]) -> None:
+    with answering("allow once", **place) as (runtime, asked), runtime.toolset("lead") as tools:
         wanted = json.dumps([("ask_parent", {"question": "Which?"}), THINK])
         started = call(tools, "run_background_agent", agent="asker", task=wanted).data["task_id"]
         question_of(runtime, started)
@@ -106,15 +106,15 @@ def test_a_person_is_shown_at_once_only_what_no_orchestrator_is_to_answer() -> N
         assert [question.kind for question in asked] == ["approval"]
 
 
-def test_what_is_asked_by_one_that_its_orchestrator_only_waits_for_is_shown_to_a_person() -> None:
-    with answering("this one") as (runtime, asked), runtime.toolset("lead") as tools:
+def test_what_is_asked_by_one_that_its_orchestrator_only_waits_for_is_shown_to_a_person(place: dict[str, Any]) -> None:
+    with answering("this one", **place) as (runtime, asked), runtime.toolset("lead") as tools:
         answer = call(tools, "transfer_task", agent="asker", task=json.dumps([("ask_parent", {"question": "Which?"})]))
     assert answer.text == '["this one"]'
     assert [question.text for question in asked] == ["Which?"]
 
 
-def test_no_model_answers_what_a_person_is_asked() -> None:
-    with answering(None) as (runtime, _), runtime.toolset("lead") as tools:
+def test_no_model_answers_what_a_person_is_asked(place: dict[str, Any]) -> None:
+    with answering(None, **place) as (runtime, _), runtime.toolset("lead") as tools:
         started = call(tools, "run_background_agent", agent="worker", task=json.dumps([THINK])).data["task_id"]
         question = question_of(runtime, started)
         assert f"Asks ({question.id}, a person is to answer): lead" not in call(tools, "list_background_agents").text
@@ -124,7 +124,7 @@ def test_no_model_answers_what_a_person_is_asked() -> None:
         runtime.answer(question, "deny")
 
 
-def test_the_prompt_of_docker_s_agents_asks_a_person_with_a_schema() -> None:
+def test_the_prompt_of_docker_s_agents_asks_a_person_with_a_schema(place: dict[str, Any]) -> None:
     prompts: list[dict[str, Any]] = [
         {"message": "Your name?"},
         {"message": "Sure?", "schema": {"type": "boolean"}},
@@ -132,7 +132,7 @@ def test_the_prompt_of_docker_s_agents_asks_a_person_with_a_schema() -> None:
         {"message": "Who?", "schema": {"type": "object", "properties": {"age": {"type": "integer"}}}},
         {"message": "All?", "schema": {"type": "object", "properties": {"a": {}, "b": {}}}},
     ]
-    with answering("Ada", "true", "GREEN", "36", '{"a": 1, "b": [2]}') as (runtime, asked):
+    with answering("Ada", "true", "GREEN", "36", '{"a": 1, "b": [2]}', **place) as (runtime, asked):
         said = answers_of(doing(runtime, "prompter", *(("user_prompt", prompt) for prompt in prompts)))
 
     assert [json.loads(text)["content"] for text in said] == [
@@ -155,12 +155,12 @@ PERSON = {
 }
 
 
-def test_an_answer_that_does_not_fit_the_schema_of_a_prompt_is_asked_for_once_more() -> None:
+def test_an_answer_that_does_not_fit_the_schema_of_a_prompt_is_asked_for_once_more(place: dict[str, Any]) -> None:
     prompt = ("user_prompt", {"message": "Who?", "schema": PERSON})
     number = ("user_prompt", {"message": "How many?", "schema": {"type": "integer"}})
     mixed = ("user_prompt", {"message": "Which?", "schema": {"enum": ["a", 5, None]}})
     answers = ('{"name": 5}', '{"name": "Bob", "age": 5}', "Bob", "[1]", "many", "12", "5")
-    with answering(*answers) as (runtime, asked):
+    with answering(*answers, **place) as (runtime, asked):
         said = [json.loads(text) for text in answers_of(doing(runtime, "prompter", prompt, prompt, number, mixed))]
 
     assert said[0] == {"action": "accept", "content": {"name": "Bob", "age": 5}}
@@ -171,29 +171,31 @@ def test_an_answer_that_does_not_fit_the_schema_of_a_prompt_is_asked_for_once_mo
     assert json.loads(asked[0].schema) == PERSON
 
 
-def test_a_prompt_with_a_schema_that_is_none_is_an_error_of_the_tool_and_nobody_is_asked() -> None:
-    with answering() as (runtime, asked):
+def test_a_prompt_with_a_schema_that_is_none_is_an_error_of_the_tool_and_nobody_is_asked(place: dict[str, Any]) -> None:
+    with answering(**place) as (runtime, asked):
         (said,) = answers_of(doing(runtime, "prompter", ("user_prompt", {"message": "x", "schema": {"type": "nope"}})))
     assert (asked, "is no valid JSON schema" in said or "nope" in said) == ([], True)
 
 
-def test_a_call_is_denied_at_once_when_whoever_was_to_approve_it_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_is_denied_at_once_when_whoever_was_to_approve_it_fails(
+    caplog: pytest.LogCaptureFixture, place: dict[str, Any]
+) -> None:
     def fails(question: Question) -> str:
         if "first" in question.text:
             return "perhaps"
         raise SystemExit(1) if "second" in question.text else ValueError("mine")
 
     thoughts = [("think", {"thought": thought}) for thought in ("first", "second", "third")]
-    with Runtime.from_mapping(TEAM, standby=0, on_question=fails) as runtime:
+    with Runtime.from_mapping(TEAM, standby=0, on_question=fails, **place) as runtime:
         said = answers_of(doing(runtime, "worker", *thoughts))
     assert "Their word on it: the program's answer does not count." in said[0]
     assert all("Their word on it: whoever was to approve it has failed." in text for text in said[1:])
     assert "has raised an exception" in caplog.text
 
 
-def test_an_approval_shows_the_whole_call_and_one_that_is_too_long_for_that_is_denied() -> None:
+def test_an_approval_shows_the_whole_call_and_one_that_is_too_long_for_that_is_denied(place: dict[str, Any]) -> None:
     hidden = " " * 5000 + "EVIL" + " " * 5000
-    with answering("allow once") as (runtime, asked):
+    with answering("allow once", **place) as (runtime, asked):
         calls = [("think", {"thought": thought}) for thought in (hidden, "x" * 50_000)]
         shown, denied = answers_of(doing(runtime, "worker", *calls))
     (question,) = asked
@@ -216,8 +218,8 @@ def test_without_anybody_to_ask_a_call_that_is_to_be_approved_is_denied_at_once(
     assert "nobody can be asked here" in said
 
 
-def test_a_person_is_told_who_asks_and_what_for() -> None:
-    with answering("allow once") as (runtime, asked):
+def test_a_person_is_told_who_asks_and_what_for(place: dict[str, Any]) -> None:
+    with answering("allow once", **place) as (runtime, asked):
         task = doing(runtime, "worker", ("create_todo", {"description": "buy milk"}))
         assert "buy milk" in answers_of(task)[0]
 
@@ -228,8 +230,8 @@ def test_a_person_is_told_who_asks_and_what_for() -> None:
     assert '{"description": "buy milk"}' in question.text
 
 
-def test_once_is_once_and_always_is_for_the_task_or_for_the_run() -> None:
-    with answering("once", "always for this task", "always for this run") as (runtime, asked):
+def test_once_is_once_and_always_is_for_the_task_or_for_the_run(place: dict[str, Any]) -> None:
+    with answering("once", "always for this task", "always for this run", **place) as (runtime, asked):
         doing(runtime, "worker", THINK, THINK, THINK, THINK).result(PATIENCE)
         assert len(asked) == 2  # once, then for the rest of the task
         doing(runtime, "worker", THINK, THINK).result(PATIENCE)
@@ -239,8 +241,8 @@ def test_once_is_once_and_always_is_for_the_task_or_for_the_run() -> None:
     assert not any("denied" in answer for answer in answers)
 
 
-def test_a_person_denies_with_a_word_which_the_model_reads() -> None:
-    with answering("deny: not on a Sunday") as (runtime, _):
+def test_a_person_denies_with_a_word_which_the_model_reads(place: dict[str, Any]) -> None:
+    with answering("deny: not on a Sunday", **place) as (runtime, _):
         (said,) = answers_of(doing(runtime, "worker", THINK))
     assert said == (
         "The host program has denied this call of 'think'. Their word on it: not on a Sunday. "
@@ -248,32 +250,32 @@ def test_a_person_denies_with_a_word_which_the_model_reads() -> None:
     )
 
 
-def test_a_person_who_does_not_answer_has_denied() -> None:
-    with answering(None, question_timeout=0.1) as (runtime, _):
+def test_a_person_who_does_not_answer_has_denied(place: dict[str, Any]) -> None:
+    with answering(None, question_timeout=0.1, **place) as (runtime, _):
         (said,) = answers_of(doing(runtime, "worker", THINK))
     assert said.startswith("A person was asked about this call of 'think' (ask: `think`), and did not answer.")
 
 
-def test_what_is_denied_nobody_is_asked_about() -> None:
-    with answering() as (runtime, asked):
+def test_what_is_denied_nobody_is_asked_about(place: dict[str, Any]) -> None:
+    with answering(**place) as (runtime, asked):
         (said,) = answers_of(doing(runtime, "worker", ("list_todos", {})))
     assert (asked, "is denied by the team file's permissions" in said) == ([], True)
 
 
-def test_an_orchestrator_of_the_program_s_own_asks_a_person_too() -> None:
-    with answering("allow once") as (runtime, asked), runtime.toolset("lead") as tools:
+def test_an_orchestrator_of_the_program_s_own_asks_a_person_too(place: dict[str, Any]) -> None:
+    with answering("allow once", **place) as (runtime, asked), runtime.toolset("lead") as tools:
         assert not call(tools, "think", thought="hm").is_error
     assert asked[0].text.startswith("lead (orchestrator_")
 
 
-def test_an_agent_that_may_ask_is_not_told_that_nobody_answers() -> None:
+def test_an_agent_that_may_ask_is_not_told_that_nobody_answers(place: dict[str, Any]) -> None:
     team = {
         "agents": {
             "may": model("shows_its_conversation", toolsets=[{"type": "ask_parent"}]),
             "may_not": model("shows_its_conversation"),
         }
     }
-    with Runtime.from_mapping(team, standby=0) as own:
+    with Runtime.from_mapping(team, standby=0, **place) as own:
         may, may_not = (str(own.run(agent, "go").result(PATIENCE)) for agent in ("may", "may_not"))
     assert "Nobody can answer questions" in may_not
     assert "Nobody can answer questions" not in may

@@ -238,8 +238,8 @@ def test_a_handle_keeps_the_end_that_was_read_by_another_verb(tmp_path: Path, re
         assert (task.result(), task.status, task.done()) == (2, "completed", True)
 
 
-def test_a_task_that_the_close_stops_says_so_to_whoever_waits_for_it(tmp_path: Path) -> None:
-    with Runtime(state_dir=tmp_path, standby=0) as runtime:
+def test_a_task_that_the_close_stops_says_so_to_whoever_waits_for_it(tmp_path: Path, place: dict[str, Any]) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, **place) as runtime:
         task = runtime.submit(submitted.wait_for, "/nowhere")
         wait_until(task.output, "it has said something", limit=PATIENCE)
 

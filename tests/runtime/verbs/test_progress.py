@@ -18,9 +18,9 @@ AGENTS = ["tells_and_waits", "counts_up", "tells_then_fails", "tells_wrong"]
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[Runtime]:
+def runtime(place: dict[str, Any]) -> Iterator[Runtime]:
     team = {"agents": {name: {"entrypoint": f"telling_entrypoints:{name}"} for name in AGENTS}}
-    with Runtime.from_mapping(team, stop_grace=0.5, max_tasks=10_000, standby=0) as runtime:
+    with Runtime.from_mapping(team, stop_grace=0.5, max_tasks=10_000, standby=0, **place) as runtime:
         runtime.run("tells_wrong", "begin").result(PATIENCE)  # with all threads there before a test counts them
         yield runtime
 

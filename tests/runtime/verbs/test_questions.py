@@ -206,14 +206,14 @@ def test_no_more_questions_wait_at_a_time_than_may(runtime: Runtime) -> None:
     task.stop()
 
 
-def test_a_program_that_is_given_answers_by_a_function() -> None:
+def test_a_program_that_is_given_answers_by_a_function(place: dict[str, Any]) -> None:
     asked: list[Question] = []
 
     def answer(question: Question) -> str | None:
         asked.append(question)
         return None if question.text == "not me" else "left"
 
-    with Runtime.from_mapping(TEAM, standby=0, on_question=answer) as runtime:
+    with Runtime.from_mapping(TEAM, standby=0, on_question=answer, **place) as runtime:
         assert runtime.run("asks", "go").result(PATIENCE) == "told: left"
         left_to_others, question = asking(runtime, question="not me")
         runtime.answer(question, "mine")
@@ -221,7 +221,9 @@ def test_a_program_that_is_given_answers_by_a_function() -> None:
     assert [question.text for question in asked] == ["left or right?", "not me"]
 
 
-def test_a_function_that_answers_too_late_or_wrongly_or_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_function_that_answers_too_late_or_wrongly_or_raises_hurts_nobody(
+    caplog: pytest.LogCaptureFixture, place: dict[str, Any]
+) -> None:
     may_go = threading.Event()
 
     def answer(question: Question) -> Any:
@@ -235,7 +237,7 @@ def test_a_function_that_answers_too_late_or_wrongly_or_raises_hurts_nobody(capl
                 return 7
         raise ValueError("mine")
 
-    with Runtime.from_mapping(TEAM, standby=0, on_question=answer) as runtime:
+    with Runtime.from_mapping(TEAM, standby=0, on_question=answer, **place) as runtime:
         slow = runtime.run("asks", "go", data={"question": "slow", "timeout": 0.1, "default": "right"})
         assert slow.result(PATIENCE) == "told: right"
         may_go.set()
@@ -251,7 +253,7 @@ def test_a_function_that_answers_too_late_or_wrongly_or_raises_hurts_nobody(capl
     assert "has raised an exception" in told
 
 
-def test_an_async_program_is_asked_in_its_event_loop_and_answers() -> None:
+def test_an_async_program_is_asked_in_its_event_loop_and_answers(place: dict[str, Any]) -> None:
     async def main() -> Any:
         loops = []
 
@@ -259,10 +261,10 @@ def test_an_async_program_is_asked_in_its_event_loop_and_answers() -> None:
             loops.append(asyncio.get_running_loop())
             return f"{question.text} yes"
 
-        async with AsyncRuntime.from_mapping(TEAM, standby=0, on_question=answer) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0, on_question=answer, **place) as runtime:
             task = await runtime.run("asks", "go")
             first = await task.result(PATIENCE)
-        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0, **place) as runtime:
             task = await runtime.run("asks", "go")
             while not (await task.view()).questions:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)

@@ -141,8 +141,8 @@ def test_what_nobody_waits_for_is_queued_and_found_by_a_look_that_does_not_wait(
     assert task.result(PATIENCE) == ["early", None]
 
 
-def test_what_is_said_to_a_task_that_is_queued_waits_for_its_start() -> None:
-    with Runtime.from_mapping(TEAM, max_running=1, standby=0) as runtime:
+def test_what_is_said_to_a_task_that_is_queued_waits_for_its_start(place: dict[str, Any]) -> None:
+    with Runtime.from_mapping(TEAM, max_running=1, standby=0, **place) as runtime:
         first = speaking(runtime.run("hears", "go"))
         second = runtime.run("hears", "go")
         receipt = second.steer("early")
@@ -267,9 +267,9 @@ def test_what_is_no_message_is_refused(runtime: Runtime, message: Any) -> None:
         runtime.steer("agent_task_00000000", message)
 
 
-def test_an_async_program_tells_tasks_something_too() -> None:
+def test_an_async_program_tells_tasks_something_too(place: dict[str, Any]) -> None:
     async def main() -> Any:
-        async with AsyncRuntime.from_mapping(TEAM, standby=0) as runtime:
+        async with AsyncRuntime.from_mapping(TEAM, standby=0, **place) as runtime:
             task = await runtime.run("hears", "go")
             receipt = await task.steer("one")
             await runtime.steer(task, "end")
