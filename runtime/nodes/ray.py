@@ -249,8 +249,9 @@ class RayLauncher:
         orders = queue.SimpleQueue[bytes]()
         with self._lock:
             # Before anybody else has it told something: it takes nothing before it has connected.
-            for message in (self._connect, *(booking.order for booking in [*self._bookings.values()])):
-                orders.put(line(message))
+            orders.put(line(self._connect))
+            for booking in [*self._bookings.values()]:
+                orders.put(line(booking.order))
             self._driver, self._orders = driver, orders
             if self._closing.is_set():
                 orders.put(_NO_MORE)
