@@ -44,7 +44,7 @@ def places_of(
     """
     code = tuple(pack(Path(folder)) for folder in team.folders)
     places: dict[str, NodePlace] = {}
-    for config in team.settings.places:
+    for number, config in enumerate(team.settings.places):
         setup = NodeSetup(
             run=here.folder.path.name,
             folder=config.folder,
@@ -52,7 +52,7 @@ def places_of(
             code=code,
             keeps_free=kept_free(config),
         )
-        launcher, booker = _launcher(config, arguments["withheld"])
+        launcher, booker = _launcher(config, arguments["withheld"], here.folder.lines / str(number))
         places[config.name] = NodePlace(
             config,
             launcher,
@@ -86,13 +86,19 @@ def require(places: Iterable[PlaceConfig]) -> None:
             ray.require(config)
 
 
-def _launcher(config: PlaceConfig, withheld: Collection[str]) -> tuple[Launcher, Booker | None]:
-    """Return what finds the nodes of a place, and what books their resources, if something does."""
+def _launcher(config: PlaceConfig, withheld: Collection[str], folder: Path) -> tuple[Launcher, Booker | None]:
+    """Return what finds the nodes of a place, and what books their resources, if something does.
+
+    Args:
+        config: of the place.
+        withheld: names of variables that no program which is started for it needs.
+        folder: for its files; it is made if there are any.
+    """
     if isinstance(config, SshPlace):
         from .ssh import SshLauncher  # noqa: PLC0415 - each place brings its own
 
         return SshLauncher(config, withheld), None
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
-    launcher = RayLauncher(config, withheld)
+    launcher = RayLauncher(config, withheld, folder)
     return launcher, launcher

@@ -98,6 +98,7 @@ class NodePlace:
         self._has_left = False
         self._draining: set[str] = set()
         self._lost: dict[str, str] = {}
+        self._found: dict[str, NodeFound] = {}
         self._begun: set[str] = set()
         self._cannot: set[str] = set()
         self._news = News(lambda task_id: home.body(task_id, "shared").capture)
@@ -269,10 +270,11 @@ class NodePlace:
         return [self._view(name) for name in dict.fromkeys([*expected, *self._links, *self._lost])]
 
     def _view(self, name: str) -> NodeView:
-        link = self._links.get(name)
-        if link is None:
+        link, found = self._links.get(name), self._found.get(name)
+        if link is None or found is None:
             why = self._lost.get(name, "")
             return NodeView(place=self.name, name=name, state="lost" if why else "connecting", why=why)
+        where = found.behind or found.address
         serving: NodeState = "draining" if name in self._draining else "serving"
         versions = link.versions
         return NodeView(
@@ -280,7 +282,8 @@ class NodePlace:
             name=name,
             state=serving if link.is_serving else "connecting",
             # A path of this machine, behind which ssh is, says nothing of the node.
-            address="" if isinstance(link.address, str) else f"{link.address[0]}:{link.address[1]}",
+            address="" if isinstance(where, str) else f"{where[0]}:{where[1]}",
+            line=found.line,
             tasks=len(link.processes),
             memory_available=self._news.available.get(name),
             silent=round(link.silent, 3),
@@ -301,7 +304,7 @@ class NodePlace:
             io=self._system.io,
             listener=self,
         )
-        self._links[found.name] = link
+        self._links[found.name], self._found[found.name] = link, found
         self._begun.add(found.name)
         self._draining.discard(found.name)  # what was drained is gone; this is another
         self._lost.pop(found.name, None)

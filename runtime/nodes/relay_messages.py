@@ -20,16 +20,18 @@ class RelayBeginning(msgspec.Struct, frozen=True):
         files: what its end of the line shows, and holds the other to.
         listener: descriptor of what connections come to.
         to: where they go on.
+        socket: path of the one of both that is a Unix socket; the relay removes it and its folder, at its end.
         certificate: which the node must show, at the host's end; None: this is the node's end.
     """
 
     files: TlsFiles
     listener: int
     to: Address
+    socket: str
     certificate: str | None = None
 
 
-class RelaySaid(msgspec.Struct, frozen=True):
+class RelaySaid(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it answers, once.
 
     Attributes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import msgspec
 
@@ -25,15 +25,11 @@ _PATIENCE: Final = 20.0
 """Seconds that a relay may take to say whether it is one; it gives itself less for all that it waits for."""
 
 
-def unix_listener() -> socket.socket:
-    """Return what takes connections of this user, in a new folder. A relay that has it removes both at its end.
-
-    It is not in the run's folder: the path of a socket has a hundred characters at most.
-    """
-    path = Path(tempfile.mkdtemp(prefix="subactors-")) / "line"
+def unix_listener(path: str) -> socket.socket:
+    """Return what takes connections of this user."""
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o600)
+    listener.bind(path)
+    os.chmod(path, 0o600)  # noqa: PTH101 - it may be by a descriptor's name
     listener.listen(1024)
     return listener
 
@@ -45,9 +41,10 @@ class RelayProcess:
         files: what its end shows, and holds the other to.
         listener: what connections come to; closed here.
         to: where each goes on.
+        path: of the one of both that is a Unix socket, alone in its folder; the relay removes both at its end.
         certificate: which the node must show, at the host's end; None: this is the node's end.
         environ: of the relay; None: that of this process.
-        stderr: takes what it writes there; None: that of this process.
+        stderr: as of `subprocess`; None: that of this process.
 
     Raises:
         OSError: it could not be started.
@@ -59,12 +56,13 @@ class RelayProcess:
         listener: socket.socket,
         to: Address,
         *,
+        path: Path,
         certificate: str | None = None,
         environ: dict[bytes, bytes] | None = None,
-        stderr: IO[bytes] | None = None,
+        stderr: int | None = None,
     ) -> None:
         with listener, contextlib.ExitStack() as failing:
-            failing.callback(remove_socket, to if isinstance(to, str) else listener.getsockname())
+            failing.callback(remove_socket, str(path))
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _PROGRAM],
                 stdin=subprocess.PIPE,
@@ -76,7 +74,9 @@ class RelayProcess:
                 bufsize=0,
             )
             failing.pop_all()
-            self._write(msgspec.json.encode(RelayBeginning(files, listener.fileno(), to, certificate)) + b"\n")
+            self._write(
+                msgspec.json.encode(RelayBeginning(files, listener.fileno(), to, str(path), certificate)) + b"\n"
+            )
 
     @property
     def pid(self) -> int:
@@ -92,12 +92,17 @@ class RelayProcess:
         try:
             return msgspec.json.decode(line, type=RelaySaid)
         except msgspec.MsgspecError:
+            self.kill()
             return RelaySaid(problem="the relay of its TLS did not begin")
 
     def close(self) -> None:
         """Have it end once it has delivered what it has taken. In any thread; returns at once."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def kill(self) -> None:
+        """End it at once. In any thread."""
+        self._process.kill()
 
     def wait(self) -> int:
         """Wait until it has ended; return its status, which is negative for a signal."""

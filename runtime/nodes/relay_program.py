@@ -44,14 +44,13 @@ def main() -> None:
     except msgspec.MsgspecError:
         sys.exit("This program is started by a host of subactors, or by the agent of a node, which tell it what to do.")
     with socket.socket(fileno=beginning.listener) as listener:
-        path = beginning.to if isinstance(beginning.to, str) else listener.getsockname()
         try:
             _serve(beginning, listener)
         except TlsError as error:
             _say(RelaySaid(problem=str(error)))
             sys.exit(1)
         finally:
-            remove_socket(path)
+            remove_socket(beginning.socket)
 
 
 def _serve(beginning: RelayBeginning, listener: socket.socket) -> None:

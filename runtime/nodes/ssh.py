@@ -178,7 +178,7 @@ class SshLauncher:
         try:
             pair[0].sendall(json.dumps(beginning).encode() + b"\n")
             if self._wait_for(here, agent, way):
-                found(NodeFound(host, str(here), token, pair[0]))
+                found(NodeFound(host, str(here), token, pair[0], "ssh"))
                 ours = None  # it is somebody else's now
                 self._wait_for_end(agent, way)
         except OSError:

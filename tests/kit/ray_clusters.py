@@ -73,13 +73,17 @@ class RayCluster:
 
 
 @contextlib.contextmanager
-def ray_cluster() -> Iterator[RayCluster]:
-    """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here."""
+def ray_cluster(**variables: str) -> Iterator[RayCluster]:
+    """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here.
+
+    Its nodes have these variables, too.
+    """
     command = [sys.executable, str(Path(__file__).with_name("ray_cluster_program.py"))]
     environ = {
         **os.environ,
         "PYTHONPATH": ":".join(sys.path),
         "RAY_enable_worker_prestart": "0",
+        **variables,
     }
     for _ in range(_TRIES):
         with subprocess.Popen(

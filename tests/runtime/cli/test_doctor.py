@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from certificates import Authority, environment_of, needs_openssl
 from command_line import subactors, write_team
 from page_server import Page, Pages
 from subactors.runtime import RayPlace
@@ -194,4 +195,21 @@ def test_doctor_says_that_the_line_of_a_cluster_is_plain() -> None:
     _, line = place_findings((RayPlace(name="cluster"),), ping=False)
 
     assert (line.what, line.state) == ("place cluster, line", "--")
-    assert line.how.startswith("plain, whatever Ray has")
+    assert line.how.startswith("plain: whoever can read the network")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
+@needs_openssl
+def test_doctor_says_that_the_line_of_a_cluster_has_tls_or_why_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in environment_of(Authority(tmp_path).files("machine")).items():
+        monkeypatch.setenv(variable, value)
+    _, line = place_findings((RayPlace(name="cluster"),), ping=False)
+    monkeypatch.setenv("RAY_TLS_CA_CERT", str(tmp_path / "gone"))
+    _, wrong = place_findings((RayPlace(name="cluster"),), ping=False)
+
+    assert (line.what, line.state) == ("place cluster, line", "ok")
+    assert line.how.startswith("TLS: what host and nodes say to each other is encrypted; ")
+    assert wrong.state == "!!"
+    assert wrong.how.startswith(f"TLS, which cannot be: RAY_TLS_CA_CERT names {tmp_path}/gone, which cannot be read")

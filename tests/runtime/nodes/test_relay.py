@@ -9,6 +9,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from certificates import Authority, environment_of, needs_openssl
+from subactors.actors import Address
 from subactors.runtime.nodes.relay_process import RelayProcess, unix_listener
 from subactors.runtime.nodes.tls import fault_of
 from subactors.runtime.nodes.tls_files import VARIABLES, TlsFiles, tls_files_of
@@ -58,9 +60,16 @@ class Line:
         return ours, theirs
 
 
+def new_socket() -> tuple[socket.socket, Path]:
+    path = Path(tempfile.mkdtemp(prefix="subactors-")) / "line"
+    return unix_listener(str(path)), path
+
+
 @contextlib.contextmanager
-def relay(*arguments: object, **options: object) -> Iterator[RelayProcess]:
-    process = RelayProcess(*arguments, **options)  # type: ignore[arg-type]
+def relay(
+    files: TlsFiles, listener: socket.socket, to: Address, path: Path, certificate: str | None = None
+) -> Iterator[RelayProcess]:
+    process = RelayProcess(files, listener, to, path=path, certificate=certificate)
     try:
         yield process
     finally:
@@ -73,7 +82,8 @@ def node_relay(files: TlsFiles) -> Iterator[tuple[socket.socket, tuple[str, int]
     """The node's end: what is behind it, where it takes connections, and which certificate it has."""
     outer = socket.create_server(("127.0.0.1", 0))
     address = outer.getsockname()
-    with unix_listener() as inner, relay(files, outer, inner.getsockname()) as process:
+    inner, path = new_socket()
+    with inner, relay(files, outer, str(path), path) as process:
         inner.settimeout(PATIENCE)
         said = process.hear()
         assert not said.problem
@@ -82,15 +92,14 @@ def node_relay(files: TlsFiles) -> Iterator[tuple[socket.socket, tuple[str, int]
 
 @contextlib.contextmanager
 def opened(files: TlsFiles) -> Iterator[Line]:
-    listener = unix_listener()
-    path = listener.getsockname()
+    listener, path = new_socket()
     with (
         node_relay(files) as (inner, address, certificate),
-        relay(files, listener, address, certificate=certificate) as host,
+        relay(files, listener, address, path, certificate) as host,
     ):
         refuse_one(inner)  # by which the host's relay sees that there is somebody
         assert not host.hear().problem
-        yield Line(inner, address, host, path)
+        yield Line(inner, address, host, str(path))
 
 
 @pytest.fixture
@@ -120,9 +129,10 @@ def refuse_one(inner: socket.socket) -> None:
 
 def refusal(node_files: TlsFiles, host_files: TlsFiles, certificate: str = "") -> str:
     """Return why the host's relay does not begin; empty if it does."""
+    listener, path = new_socket()
     with (
         node_relay(node_files) as (inner, address, shown),
-        relay(host_files, unix_listener(), address, certificate=certificate or shown) as host,
+        relay(host_files, listener, address, path, certificate or shown) as host,
     ):
         answers = in_thread(lambda: refuse_one(inner))
         problem = host.hear().problem
@@ -364,7 +374,9 @@ def test_a_key_with_a_password_is_told_and_not_asked_for(tmp_path: Path, files: 
 
 def test_a_relay_with_wrong_files_says_so_and_ends(files: TlsFiles) -> None:
     wrong = msgspec.structs.replace(files, key="")
-    process = RelayProcess(wrong, socket.create_server(("127.0.0.1", 0)), "/nowhere/at-all")
+    listener, path = new_socket()
+    process = RelayProcess(wrong, listener, ("127.0.0.1", 1), path=path, certificate="")
 
     assert process.hear().problem == "RAY_USE_TLS is set, and RAY_TLS_SERVER_KEY is not"
     assert process.wait() == 1
+    assert not path.parent.exists()
