@@ -165,12 +165,13 @@ def test_doctor_looks_at_the_places_of_a_team_and_asks_no_host_unless_it_is_to(f
     assert done.returncode == 0, done.stdout
     said = [line for line in done.stdout.splitlines() if line[4:].startswith("place ")]
     assert said[0].startswith("ok  place pair: is reached by ")
-    assert said[1].startswith("--  place pair, hosts: box1, box2: not asked; `subactors doctor TEAM --ping` does so")
+    assert said[1].startswith("ok  place pair, line: ssh: what host and nodes say to each other is encrypted; ")
+    assert said[2].startswith("--  place pair, hosts: box1, box2: not asked; `subactors doctor TEAM --ping` does so")
 
 
 @needs_ssh
 def test_a_host_that_cannot_be_reached_is_told_with_what_ssh_says() -> None:
-    _, found = place_findings((unknown_place(),), ping=True)
+    _, _, found = place_findings((unknown_place(),), ping=True)
 
     assert (found.what, found.state) == ("place gone, no-such-host.invalid", "!!")
     assert found.how.startswith("cannot be reached: ssh: Could not resolve hostname no-such-host.invalid")

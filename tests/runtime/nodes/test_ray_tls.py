@@ -104,7 +104,8 @@ def test_a_relay_that_is_killed_is_a_lost_node_and_another_comes(runtime: Runtim
     if kill is kill_of_host:
         why = {node.why for node in runtime.nodes()}
         assert "the relay of its TLS on this machine was killed by SIGKILL" in why
-    assert ended(runtime, runtime.run("report", "hello")).status == "completed"
+    again = ended(runtime, runtime.run("report", "hello"))
+    assert (again.status, again.reason) == ("completed", "")
 
 
 @needs_cluster
@@ -114,7 +115,7 @@ def test_nothing_of_it_is_left_when_the_runtime_is_closed(runtime: Runtime, tmp_
     lines = [path for path in tmp_path.rglob("lines/*/*/line") if path.is_socket()]
     runtime.close()
 
-    assert len(lines) == len(relays) / 2
+    assert lines
     assert len(relays) >= 2
     wait_until(lambda: all(map(is_gone, relays)), "the relays have ended", limit=PATIENCE)
     assert not [*tmp_path.rglob("lines")]
