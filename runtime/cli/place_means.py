@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from ..nodes.tls_files import tls_fault, tls_files_of
+from ..nodes.tls_files import TlsFiles, tls_files_of
 from ..team.places import PlaceConfig, RayPlace, SshPlace
 from ..text import duration, one_line
 from .means import Finding
@@ -148,11 +148,17 @@ def _of_ray(place: RayPlace, environ: Mapping[str, str]) -> Iterator[Finding]:
     where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
     python = platform.python_version()
     yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
-    if fault := tls_fault(environ):
-        yield Finding(f"{what}, line", "!!", f"TLS, which cannot be: {fault}")
-    elif tls_files_of(environ) is not None:
-        how = "both ends show certificates of the authority that RAY_TLS_CA_CERT names"
-        yield Finding(f"{what}, line", "ok", f"TLS: {_ENCRYPTED}; {how}")
-    else:
+    yield _line_of_ray(f"{what}, line", tls_files_of(environ))
+
+
+def _line_of_ray(what: str, files: TlsFiles | None) -> Finding:
+    """Return what the line to the nodes is; None: Ray has no TLS."""
+    if files is None:
         remedy = "Keep it to a network of your own, or give Ray TLS (RAY_USE_TLS), which is used then"
-        yield Finding(f"{what}, line", "--", f"plain: {_READABLE}. {remedy}")
+        return Finding(what, "--", f"plain: {_READABLE}. {remedy}")
+    from ..nodes.tls import fault_of  # noqa: PLC0415 - most have none
+
+    if fault := fault_of(files):
+        return Finding(what, "!!", f"TLS, which cannot be: {fault}")
+    how = "both ends show certificates of the authority that RAY_TLS_CA_CERT names"
+    return Finding(what, "ok", f"TLS: {_ENCRYPTED}; {how}")

@@ -37,7 +37,7 @@ from .ray_messages import (
     decode_from_driver,
     line,
 )
-from .tls_files import tls_fault, tls_files_of
+from .tls_files import tls_files_of
 from .tls_lines import TlsLines
 
 __all__ = ["RayLauncher", "require"]
@@ -73,7 +73,12 @@ def require(place: RayPlace) -> None:
         raise RequirementError(
             f"Place {place.name} is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'."
         )
-    if fault := tls_fault(os.environ):
+    files = tls_files_of(os.environ)
+    if files is None:
+        return
+    from .tls import fault_of  # noqa: PLC0415 - most have none
+
+    if fault := fault_of(files):
         raise RequirementError(f"Place {place.name} cannot be reached with TLS, which Ray is told to use: {fault}.")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["VARIABLES", "TlsFiles", "tls_fault", "tls_files_of"]
+__all__ = ["VARIABLES", "TlsFiles", "tls_files_of"]
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -37,13 +37,3 @@ def tls_files_of(environ: Mapping[str, str]) -> TlsFiles | None:
     if environ.get("RAY_USE_TLS", "").lower() not in {"1", "true"}:  # as Ray reads it
         return None
     return TlsFiles(**{field: environ.get(variable, "") for field, variable in VARIABLES.items()})
-
-
-def tls_fault(environ: Mapping[str, str]) -> str:
-    """Return why there can be no TLS where an environment wants it, as a clause; empty if there can, or is none."""
-    files = tls_files_of(environ)
-    if files is None:
-        return ""
-    from .tls import fault_of  # noqa: PLC0415 - most have none
-
-    return fault_of(files)
