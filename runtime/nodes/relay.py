@@ -11,8 +11,10 @@ thread; it never waits.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -29,6 +31,12 @@ _PATIENCE: Final = 5.0
 
 _MOST_UNPROVEN: Final = 64
 """Connections that may not have done so at a time, at the end that is connected to."""
+
+_NO_ROOM: Final = 0.1
+"""Seconds for which none is taken where this process has no room for another."""
+
+_NOBODY: Final = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
+"""That none is there, or none any more."""
 
 _AGAIN: Final = 0.01
 """Seconds until a connection is tried again for which there was no room."""
@@ -76,21 +84,31 @@ class Relay:
     def _accept(self) -> None:
         while True:
             try:
-                one, _ = self._listener.accept()
-            except OSError:  # none is there, or this process has no descriptor left: then it is tried again
+                one, address = self._listener.accept()
+            except OSError as error:
+                if error.errno not in _NOBODY:  # it would be called again at once
+                    self._io.unwatch(self._listener.fileno())
+                    self._io.call_later(_NO_ROOM, self._open_again)
                 return
             one.setblocking(False)
             if self._certificate is None:
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._make_room()
-                self._add(one, None, self._enter)
+                self._add(one, None, self._enter, peer=address[0])
             else:
                 self._reach(one)
 
-    def _add(self, line: socket.socket, plain: socket.socket | None, proven: Callable[[_Passage], None]) -> None:
+    def _open_again(self) -> None:
+        if self._over is None:
+            self.open()
+
+    def _add(
+        self, line: socket.socket, plain: socket.socket | None, proven: Callable[[_Passage], None], peer: str = ""
+    ) -> None:
         passage = _Passage(
             line,
             plain,
+            peer=peer,
             context=self._context,
             certificate=self._certificate,
             io=self._io,
@@ -101,9 +119,11 @@ class Relay:
         passage.begin()
 
     def _make_room(self) -> None:
+        """Close one that has not proven itself, if there are too many: the oldest of whoever has most of them."""
         unproven = [passage for passage in self._passages if not passage.is_proven]
         if len(unproven) >= _MOST_UNPROVEN:
-            unproven[0].fail()
+            ((most, _),) = Counter(passage.peer for passage in unproven).most_common(1)
+            next(passage for passage in unproven if passage.peer == most).fail()
 
     def _enter(self, passage: _Passage) -> None:
         """The host has proven itself: have its connection go on."""
@@ -140,6 +160,7 @@ class _Passage:
     Args:
         line: its end with TLS.
         plain: the other, where that is there already; closed with the passage.
+        peer: the machine that it comes from, at the node's end.
         context: of TLS.
         certificate: see `Relay`.
         io: the I/O thread.
@@ -148,6 +169,7 @@ class _Passage:
 
     Attributes:
         is_proven: whether the other end has done so.
+        peer: see above.
     """
 
     def __init__(
@@ -155,6 +177,7 @@ class _Passage:
         line: socket.socket,
         plain: socket.socket | None,
         *,
+        peer: str,
         context: ssl.SSLContext,
         certificate: str | None,
         io: IOThread,
@@ -162,6 +185,7 @@ class _Passage:
         forget: Callable[[_Passage], None],
     ) -> None:
         self._line, self._plain = line, plain
+        self.peer = peer
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_side=certificate is None)
         self._certificate = certificate

@@ -8,6 +8,7 @@ what it has taken is delivered.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -39,6 +40,8 @@ def main() -> None:
     """Be a relay until whoever has started it is gone, or needs it no more."""
     Path("/proc/self/comm").write_text("subactors-relay")  # what `ps -o comm` and `top` show
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host is the host's
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a task has two descriptors here
     try:
         beginning = msgspec.json.decode(sys.stdin.buffer.readline(), type=RelayBeginning)
     except msgspec.MsgspecError:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import resource
 import signal
 import socket
 import ssl
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -241,6 +244,25 @@ def test_many_go_through_beside_one_who_does_not_read(line: Line) -> None:
     assert answers == [b"%d" % number for number in range(50)]
 
 
+def test_more_go_through_than_a_process_has_descriptors_at_first(files: TlsFiles) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        opening = opened(files)
+        line = opening.__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as closing:
+        closing.push(opening.__exit__)
+        pairs = [line.connect() for _ in range(60)]
+        for ours, theirs in pairs:
+            closing.enter_context(ours)
+            closing.enter_context(theirs)
+            ours.sendall(b"here")
+
+        assert [theirs.recv(4) for _, theirs in pairs] == [b"here"] * 60
+
+
 # --- ends ------------------------------------------------------------------------------------------------------------
 
 
@@ -316,6 +338,18 @@ def test_who_speaks_no_tls_reaches_nothing(line: Line, says: bytes) -> None:
     theirs.close()
 
 
+def test_strangers_in_numbers_push_out_each_other_and_not_the_host(line: Line) -> None:
+    with contextlib.ExitStack() as closing:
+        for _ in range(100):
+            closing.enter_context(socket.create_connection(line.node, timeout=PATIENCE))
+        ours, theirs = line.connect()
+        ours.sendall(b"here")
+
+        assert theirs.recv(4) == b"here"
+        ours.close()
+        theirs.close()
+
+
 def test_who_has_tls_without_a_certificate_reaches_nothing(line: Line) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -370,6 +404,18 @@ def test_a_key_with_a_password_is_told_and_not_asked_for(tmp_path: Path, files: 
     subprocess.run(command, check=True, capture_output=True)
 
     assert str(locked) in fault_of(msgspec.structs.replace(files, key=str(locked)))
+
+
+def test_the_agent_of_a_node_with_wrong_files_says_so_and_ends(files: TlsFiles) -> None:
+    wrong = msgspec.to_builtins(msgspec.structs.replace(files, authority=""))
+    beginning = {"token": "00" * 32, "listen": {"tcp": ["127.0.0.1", 0]}, "control": "listen", "tls": wrong}
+    command = [sys.executable, "-m", "subactors.runtime.nodes.agent"]
+    said = subprocess.run(
+        command, input=json.dumps(beginning) + "\n", check=False, capture_output=True, text=True, timeout=PATIENCE
+    )
+
+    assert json.loads(said.stdout)["problem"] == "RAY_USE_TLS is set, and RAY_TLS_CA_CERT is not"
+    assert said.returncode == 1
 
 
 def test_a_relay_with_wrong_files_says_so_and_ends(files: TlsFiles) -> None:
