@@ -104,8 +104,10 @@ def test_a_relay_that_is_killed_is_a_lost_node_and_another_comes(runtime: Runtim
     if kill is kill_of_host:
         why = {node.why for node in runtime.nodes()}
         assert "the relay of its TLS on this machine was killed by SIGKILL" in why
-    again = ended(runtime, runtime.run("report", "hello"))
-    assert (again.status, again.reason) == ("completed", "")
+    # One that comes to the other node, of which it is not known yet that it is lost, fails as well.
+    wait_until(
+        lambda: ended(runtime, runtime.run("report", "hello")).status == "completed", "there is another", limit=PATIENCE
+    )
 
 
 @needs_cluster
