@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import UnsupportedPlatformError as UnsupportedPlatformError
     from .host.beginning import environment as environment
     from .host.connecting import Address as Address
+    from .host.connecting import begin_to_connect as begin_to_connect
     from .host.control_line import Pipes as Pipes
     from .host.exit import ProcessExit as ProcessExit
     from .host.io import READ as READ
@@ -96,7 +97,7 @@ else:
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
         "host.beginning": "environment",
-        "host.connecting": "Address",
+        "host.connecting": "Address begin_to_connect",
         "host.control_line": "Pipes",
         "host.exit": "ProcessExit",
         "host.io": "READ WRITE IOThread Timer",

@@ -21,13 +21,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from subactors.runtime import SshPlace
 from subactors.runtime.nodes.finding import LAUNCHERS
 from subactors.runtime.nodes.launcher import NodeFound
+from subactors.runtime.nodes.tls_files import TlsFiles
+from subactors.runtime.nodes.tls_lines import TlsLines
 
 from .relay import Relay
 
-__all__ = ["ADDRESS", "Place", "TcpLauncher", "missing_ray", "missing_ssh", "ray_place", "ssh_place", "tcp_place"]
+__all__ = [
+    "ADDRESS",
+    "Place",
+    "TcpLauncher",
+    "missing_openssl",
+    "missing_ray",
+    "missing_ssh",
+    "ray_place",
+    "ssh_place",
+    "tcp_place",
+    "tls_place",
+]
 
 Place: TypeAlias = dict[str, Any]
 """A place, as a team file has it under its name."""
@@ -60,14 +74,17 @@ class TcpLauncher:
     Args:
         nodes: how many agents.
         counts: whether connections go through relays that count bytes.
+        files: what connections are encrypted with, by relays of the runtime; None: they are plain.
 
     Attributes:
         agents: their processes, by the names of their nodes.
         relays: by the same names, if bytes are counted.
     """
 
-    def __init__(self, nodes: int = 1, *, counts: bool = False) -> None:
+    def __init__(self, nodes: int = 1, *, counts: bool = False, files: TlsFiles | None = None) -> None:
         self._counts = counts
+        self._files = files
+        self._lines = None if files is None else TlsLines(files, (), Path(tempfile.mkdtemp(prefix="sb-")) / "lines")
         self.relays: dict[str, Relay] = {}
         self._names = [f"loopback-{number}" for number in range(nodes)]
         self._threads: list[threading.Thread] = []
@@ -89,11 +106,15 @@ class TcpLauncher:
 
     def release(self, name: str) -> None:
         """End an agent, which has nothing to do any more."""
+        if self._lines is not None:
+            self._lines.close(name)
         if (agent := self.agents.get(name)) is not None:
             agent.terminate()
 
     def close(self) -> None:
         """Wait for the agents' ends; those that are still there then are killed."""
+        if self._lines is not None:
+            self._lines.close_all()
         until = time.monotonic() + _PATIENCE
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -115,6 +136,7 @@ class TcpLauncher:
             "listen": {"tcp": [ADDRESS, 0]},
             "control": "listen",
             "starter": os.getpid(),
+            "tls": msgspec.to_builtins(self._files),
         }
         agent = subprocess.Popen(
             [sys.executable, "-m", "subactors.runtime.nodes.agent"],
@@ -129,27 +151,55 @@ class TcpLauncher:
             agent.stdin.write(json.dumps(beginning).encode() + b"\n")
             agent.stdin.flush()
             if line := agent.stdout.readline():
-                address, port = json.loads(line)["address"]
+                said = json.loads(line)
+                address, port = said["address"]
                 if self._counts:
                     relay = self.relays[name] = Relay((address, port))
                     address, port = relay.address
-                found(NodeFound(name, (address, port), token))
+                node = NodeFound(name, (address, port), token)
+                if self._lines is not None:
+                    self._lines.open(node, said["certificate"], found, lost)
+                else:
+                    found(node)
+                agent.wait()
         lost(name, "")
         trouble("", True)
 
 
 @contextlib.contextmanager
-def tcp_place(nodes: int = 1, *, counts: bool = False) -> Iterator[tuple[Place, TcpLauncher]]:
+def tcp_place(
+    nodes: int = 1, *, counts: bool = False, files: TlsFiles | None = None
+) -> Iterator[tuple[Place, TcpLauncher]]:
     """Have a place whose nodes are agents on this machine, reached over TCP; a runtime inside of the block has it.
 
     The runtime knows places by ssh and of Ray, so this one is named as one by ssh, and finds its nodes otherwise.
     """
-    launcher, usual = TcpLauncher(nodes, counts=counts), LAUNCHERS[SshPlace]
+    launcher, usual = TcpLauncher(nodes, counts=counts, files=files), LAUNCHERS[SshPlace]
     LAUNCHERS[SshPlace] = lambda *_: (launcher, None)
     try:
         yield {"type": "ssh", "hosts": [f"loopback-{number}" for number in range(nodes)]}, launcher
     finally:
         LAUNCHERS[SshPlace] = usual
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------------
+
+
+def missing_openssl() -> str:
+    """Say why there can be no certificates here; empty if there can."""
+    return "" if shutil.which("openssl") else "the program openssl is not installed here"
+
+
+@contextlib.contextmanager
+def tls_place() -> Iterator[Place]:
+    """Have a place of one node, reached over TCP with TLS, as that of a Ray cluster that has TLS."""
+    with tempfile.TemporaryDirectory(prefix="sb-") as name:
+        certificate, key = f"{name}/certificate", f"{name}/key"
+        kind = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=benchmark")
+        command = [shutil.which("openssl") or "openssl", "req", *kind, "-keyout", key, "-out", certificate]
+        subprocess.run(command, check=True, capture_output=True)
+        with tcp_place(files=TlsFiles(certificate, key, certificate)) as (place, _):
+            yield place
 
 
 # --- ssh -------------------------------------------------------------------------------------------------------------

@@ -46,10 +46,11 @@ _QUESTIONS: Final = {
 
 _ABOUT: Final = f"""\
 All contenders run on this machine, in turn, with nothing between host and node but loopback. So the figures say what
-the software costs, and not what a network adds. A *node over TCP* is an agent that the benchmark starts itself. A
-*node by ssh* talks through OpenSSH, with a server of the benchmark's own. A *node of a Ray cluster* has its agent
-started by Ray. A *bare Ray actor* is a task without subactors, in an actor of its own. `openai` is imported before a
-task's first word: ahead of it by the zygote, or in the actor. No process stands by.
+the software costs, and not what a network adds. A *node over TCP* is an agent that the benchmark starts itself; *over
+TLS* it has a relay at each end, as on a Ray cluster that has TLS. A *node by ssh* talks through OpenSSH, with a server
+of the benchmark's own. A *node of a Ray cluster* has its agent started by Ray. A *bare Ray actor* is a task without
+subactors, in an actor of its own. `openai` is imported before a task's first word: ahead of it by the zygote, or in the
+actor. No process stands by.
 
 A round trip is a task's question to its host about another task; a bare actor answers its driver's call instead, since
 it cannot ask. Memory is the unique set size, and the growth of the proportional set size of all processes. What each

@@ -49,6 +49,8 @@ EXCEPTIONS: Final = {
     ("benchmarks.costs", "runtime.runs.schema"): "the same",
     ("benchmarks.loopback", "runtime.nodes.finding"): "it finds a place's nodes in its own way",
     ("benchmarks.loopback", "runtime.nodes.launcher"): "the same",
+    ("benchmarks.loopback", "runtime.nodes.tls_files"): "the same",
+    ("benchmarks.loopback", "runtime.nodes.tls_lines"): "the same",
     ("benchmarks.watching", "actors.host.io"): "it is a host whose tasks are made up",
     ("benchmarks.watching", "runtime.control.server"): "the same",
     ("benchmarks.watching", "runtime.models.base"): "the same",

@@ -27,6 +27,7 @@ CONTENDERS: Final = {
 
 NODES: Final = {
     "node-tcp": "nodes:OverTcp",
+    "node-tls": "nodes:OverTls",
     "node-ssh": "nodes:OverSsh",
     "node-ray": "nodes:OnRay",
 }

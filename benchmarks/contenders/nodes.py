@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from ..loopback import Place, missing_ray, missing_ssh, ray_place, ssh_place, tcp_place
+from ..loopback import Place, missing_openssl, missing_ray, missing_ssh, ray_place, ssh_place, tcp_place, tls_place
 from .subactors_runtime import Subactors
 
-__all__ = ["OnRay", "OverSsh", "OverTcp"]
+__all__ = ["OnRay", "OverSsh", "OverTcp", "OverTls"]
 
 
 class _OnNode(Subactors):
@@ -42,6 +42,22 @@ class OverTcp(_OnNode):
     def place(self, steps: contextlib.ExitStack) -> Place:
         """See `_OnNode`."""
         return steps.enter_context(tcp_place())[0]
+
+
+class OverTls(_OnNode):
+    """The same with TLS, as on a Ray cluster that has it: what is said goes through a relay at each end."""
+
+    name = "node-tls"
+    title = "node over TLS"
+
+    @classmethod
+    def missing(cls) -> str:
+        """Only where certificates can be made."""
+        return missing_openssl()
+
+    def place(self, steps: contextlib.ExitStack) -> Place:
+        """See `_OnNode`."""
+        return steps.enter_context(tls_place())
 
 
 class OverSsh(_OnNode):

@@ -19,7 +19,7 @@ _FEW_OF_SLOW_ONES: Final = 3
 _SLOW_MEGABYTES: Final = 8
 """What a slow contender says, of many megabytes."""
 
-_CONTENDERS: Final = ("subactors", "node-tcp", "node-ssh", "node-ray", "ray")
+_CONTENDERS: Final = ("subactors", "node-tcp", "node-tls", "node-ssh", "node-ray", "ray")
 
 
 def _asks(contender: Contender, size: Size, record: Recorder) -> None:

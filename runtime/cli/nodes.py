@@ -27,6 +27,7 @@ _COLUMNS: Final[dict[str, Callable[[ListedNode], str]]] = {
     "place": lambda node: node.view.place,
     "state": lambda node: node.view.state,
     "tasks": lambda node: f"{node.view.tasks:,}",
+    "line": lambda node: node.view.line,
     "free": lambda node: size(node.view.memory_available) if node.view.memory_available is not None else "",
     "heard": lambda node: f"{duration(node.view.silent)} ago" if node.view.silent is not None else "",
     "version": lambda node: node.view.version,
@@ -37,7 +38,7 @@ _COLUMNS: Final[dict[str, Callable[[ListedNode], str]]] = {
 
 _NUMBERS: Final = frozenset({"tasks", "free", "heard", "host"})
 
-_LEFT_OUT: Final = ("version", "host", "heard", "free")
+_LEFT_OUT: Final = ("version", "host", "line", "heard", "free")
 """Columns that go where the last would have less than `_ENOUGH` characters, in this order."""
 
 _ENOUGH: Final = 24

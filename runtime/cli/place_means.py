@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from ..nodes.tls_files import TlsFiles, tls_files_of
 from ..team.places import PlaceConfig, RayPlace, SshPlace
 from ..text import duration, one_line
 from .means import Finding
@@ -36,6 +37,11 @@ _OPTIONS: Final = (*("-o", "BatchMode=yes"), *("-o", "ConnectTimeout=10"), *("-o
 
 _OF_SSH: Final = 255
 """Exit status of ssh where it could not have the command run."""
+
+_ENCRYPTED: Final = "what host and nodes say to each other is encrypted"
+_READABLE: Final = (
+    "whoever can read the network between the machines can read what tasks are told and say, keys included"
+)
 
 _PROGRAM: Final = """\
 import json, platform, sys
@@ -76,7 +82,8 @@ def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[F
 def _of_ssh(place: SshPlace, *, ping: bool) -> Iterator[Finding]:
     what = f"place {place.name}"
     ssh = shutil.which("ssh") or "ssh"
-    yield Finding(what, "ok", f"is reached by {ssh}, which encrypts all that host and nodes say to each other")
+    yield Finding(what, "ok", f"is reached by {ssh}")
+    yield Finding(f"{what}, line", "ok", f"ssh: {_ENCRYPTED}; the nodes are known by their keys")
     if not ping:
         asks = "`subactors doctor TEAM --ping` does so, and compares versions"
         yield Finding(f"{what}, hosts", "--", f"{one_line(', '.join(place.hosts), 200)}: not asked; {asks}")
@@ -141,5 +148,17 @@ def _of_ray(place: RayPlace, environ: Mapping[str, str]) -> Iterator[Finding]:
     where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
     python = platform.python_version()
     yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
-    read = "whoever can read the network between its machines can read what tasks are told and say, keys included"
-    yield Finding(f"{what}, line", "--", f"plain, whatever Ray has: {read}. Keep it to a network of your own")
+    yield _line_of_ray(f"{what}, line", tls_files_of(environ))
+
+
+def _line_of_ray(what: str, files: TlsFiles | None) -> Finding:
+    """Return what the line to the nodes is; None: Ray has no TLS."""
+    if files is None:
+        remedy = "Keep it to a network of your own, or give Ray TLS (RAY_USE_TLS), which is used then"
+        return Finding(what, "--", f"plain: {_READABLE}. {remedy}")
+    from ..nodes.tls import fault_of  # noqa: PLC0415 - most have none
+
+    if fault := fault_of(files):
+        return Finding(what, "!!", f"TLS, which cannot be: {fault}")
+    how = "both ends show certificates of the authority that RAY_TLS_CA_CERT names"
+    return Finding(what, "ok", f"TLS: {_ENCRYPTED}; {how}")

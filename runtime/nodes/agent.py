@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from ...actors import NodeAgent, Pipes, Terms, check_platform, open_standard_descriptors
+from .tls_files import TlsFiles
 
 __all__ = ["main"]
 
@@ -32,12 +34,14 @@ class _Beginning(msgspec.Struct, frozen=True):
         listen: where it takes connections.
         control: whether its input and output go on as the connection to the host, or that comes by what it listens to.
         starter: process of this machine whose end ends it.
+        tls: what connections are to be encrypted with; None: they are not, or by whoever listens.
     """
 
     token: str
     listen: dict[Literal["tcp", "unix"], msgspec.Raw]
     control: Literal["stdio", "listen"]
     starter: int | None = None
+    tls: TlsFiles | None = None
 
 
 def main() -> None:
@@ -46,20 +50,22 @@ def main() -> None:
     check_platform()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host on this machine is that host's
     beginning = msgspec.json.decode(_first_line(), type=_Beginning)
-    with _listener(beginning) as listener:
-        _serve(beginning, listener)
+    with _listener(beginning) as outer, _taking(outer, beginning.tls) as (listener, answer):
+        _serve(beginning, listener, answer)
 
 
-def _serve(beginning: _Beginning, listener: socket.socket) -> None:
+def _serve(beginning: _Beginning, listener: socket.socket, answer: dict[str, object]) -> None:
     reading, writing = os.dup(0), os.dup(1)
     _leave_standard_streams()
     control = None
     if beginning.control == "stdio":
         control = Pipes(reading, writing)
     else:
-        os.write(writing, msgspec.json.encode({"address": listener.getsockname()[:2]}) + b"\n")
+        os.write(writing, msgspec.json.encode(answer) + b"\n")
         os.close(reading)
         os.close(writing)
+    if answer.get("problem"):
+        sys.exit(1)
     from .house import NodeHouse  # noqa: PLC0415 - after whoever started it has heard where it listens
 
     NodeAgent(Terms(bytes.fromhex(beginning.token), listener, control, beginning.starter), NodeHouse()).serve()
@@ -93,6 +99,27 @@ def _listener(beginning: _Beginning) -> Iterator[socket.socket]:
             listener.bind((address, port))
         listener.listen(1024)
         yield listener
+
+
+@contextlib.contextmanager
+def _taking(outer: socket.socket, files: TlsFiles | None) -> Iterator[tuple[socket.socket, dict[str, object]]]:
+    """Give where the agent takes connections, and what is said of that to whoever has started it.
+
+    With TLS that is a socket behind a relay, which takes what comes from outside, and ends when the block is left.
+    """
+    answer: dict[str, object] = {"address": outer.getsockname()[:2]}
+    if files is None:
+        yield outer, answer
+        return
+    from .relay_process import RelayProcess, unix_listener  # noqa: PLC0415 - most nodes have none
+
+    path = Path(tempfile.mkdtemp(prefix="subactors-")) / "agent"
+    with unix_listener(str(path)) as inner:
+        relay = RelayProcess(files, outer, str(path), path=path)
+        try:
+            yield inner, answer | msgspec.to_builtins(relay.hear())
+        finally:
+            relay.close()  # it delivers the last words, and ends
 
 
 def _leave_standard_streams() -> None:

@@ -115,10 +115,10 @@ def _by_ssh(config: SshPlace, withheld: Collection[str], folder: Path) -> tuple[
     return SshLauncher(config, withheld, folder), None
 
 
-def _by_ray(config: RayPlace, withheld: Collection[str], _folder: Path) -> tuple[Launcher, Booker | None]:
+def _by_ray(config: RayPlace, withheld: Collection[str], folder: Path) -> tuple[Launcher, Booker | None]:
     from .ray import RayLauncher  # noqa: PLC0415 - the same
 
-    launcher = RayLauncher(config, withheld)
+    launcher = RayLauncher(config, withheld, folder)
     return launcher, launcher
 
 

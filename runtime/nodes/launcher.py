@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ...actors import Address
+from ..tasks.nodes import NodeLine
 from ..team.places import Resources
 
 __all__ = ["Booker", "Launcher", "NodeFound"]
@@ -20,12 +21,16 @@ class NodeFound(NamedTuple):
         address: where tasks' connections go.
         token: what the agent was told.
         control: a connection to it; None: there is none yet.
+        line: how the connections are kept from others.
+        behind: where they go on, if a relay of this machine is in between.
     """
 
     name: str
     address: Address
     token: bytes
     control: socket.socket | None = None
+    line: NodeLine = "plain"
+    behind: Address | None = None
 
 
 class Launcher(Protocol):

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from ..errors import RequirementError
@@ -40,6 +41,8 @@ from .ray_messages import (
     decode_from_driver,
     line,
 )
+from .tls_files import tls_files_of
+from .tls_lines import TlsLines
 
 __all__ = ["RayLauncher", "require"]
 
@@ -66,7 +69,7 @@ _NO_MORE: Final = b""
 
 
 def require(place: RayPlace) -> None:
-    """Raise RequirementError if Ray is not installed here, or the address is one that cannot be used."""
+    """Raise RequirementError if Ray or what it needs is not here, or the address is one that cannot be used."""
     if place.address.startswith("ray://"):
         raise RequirementError(
             f"Place {place.name} has the address {place.address}, of a Ray client, by which tasks on nodes cannot "
@@ -82,6 +85,13 @@ def require(place: RayPlace) -> None:
         raise RequirementError(
             f"Place {place.name} is a Ray cluster, and Ray is not installed here: pip install 'subactors[ray]'."
         )
+    files = tls_files_of(os.environ)
+    if files is None:
+        return
+    from .tls import fault_of  # noqa: PLC0415 - most have none
+
+    if fault := fault_of(files):
+        raise RequirementError(f"Place {place.name} cannot be reached with TLS, which Ray is told to use: {fault}.")
 
 
 class _Told(NamedTuple):
@@ -107,9 +117,10 @@ class RayLauncher:
     Args:
         place: the cluster.
         withheld: names of variables that Ray has no use for, and that others are not to see in its driver.
+        folder: for sockets of lines with TLS.
     """
 
-    def __init__(self, place: RayPlace, withheld: Collection[str]) -> None:
+    def __init__(self, place: RayPlace, withheld: Collection[str], folder: Path) -> None:
         self._place = place
         self._withheld = frozenset(map(os.fsencode, withheld))
         self._closing = threading.Event()
@@ -121,6 +132,8 @@ class RayLauncher:
         self._names: set[str] = set()
         self._keys = itertools.count(1)
         self._bookings: dict[int, _Booking] = {}
+        files = tls_files_of(os.environ)
+        self._lines = TlsLines(files, withheld, folder) if files is not None else None
 
     def begin(
         self,
@@ -138,6 +151,8 @@ class RayLauncher:
 
     def release(self, name: str) -> None:
         """See `Launcher`."""
+        if self._lines is not None:
+            self._lines.close(name)
         self._order(ReleaseNode(name))
 
     def book(
@@ -158,6 +173,8 @@ class RayLauncher:
     def close(self) -> None:
         """See `Launcher`."""
         self._closing.set()
+        if self._lines is not None:
+            self._lines.close_all()
         with self._lock:
             if self._orders is not None:
                 self._orders.put(_NO_MORE)
@@ -211,9 +228,9 @@ class RayLauncher:
         last = ""
         for said in _lines(driver):
             match decode_from_driver(said):
-                case AgentFound(name, address, token):
-                    self._names.add(name)
-                    told.found(NodeFound(name, address, bytes.fromhex(token)))
+                case AgentFound() as agent:
+                    self._names.add(agent.name)
+                    self._find(agent, told)
                 case NodeLost(name, why):
                     self._names.discard(name)
                     told.lost(name, why)
@@ -229,6 +246,23 @@ class RayLauncher:
                     last = sentence.rstrip(".") if is_last else last
                     told.trouble(sentence, is_last)
         return last
+
+    def _find(self, agent: AgentFound, told: _Told) -> None:
+        """Tell of a node whose agent is there, if its line is what it is to be."""
+        node = NodeFound(agent.name, agent.address, bytes.fromhex(agent.token))
+
+        def refuse(name: str, why: str) -> None:
+            told.lost(name, why)
+            self._order(ReleaseNode(name))
+
+        if self._lines is not None and agent.certificate:
+            self._lines.open(node, agent.certificate, told.found, refuse)
+        elif self._lines is not None:
+            refuse(node.name, "its line would be plain: RAY_USE_TLS is set here, and not there")
+        elif agent.certificate:
+            refuse(node.name, "its line is encrypted by TLS: RAY_USE_TLS is set there, and not here")
+        else:
+            told.found(node)
 
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

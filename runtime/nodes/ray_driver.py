@@ -230,7 +230,7 @@ class _Driver:
         host, port = said["address"]
         node.is_found, node.name = True, self._free_name(node)
         self._held.add(node.name)
-        self._say(AgentFound(node.name, (host, port), node.token))
+        self._say(AgentFound(node.name, (host, port), node.token, said.get("certificate", "")))
 
     def _fail(self, node: _Node, why: str) -> None:
         node.fail()

@@ -78,11 +78,13 @@ class AgentFound(msgspec.Struct, frozen=True, tag="found"):
         name: of its node.
         address: where it listens.
         token: what it was told, in hexadecimal.
+        certificate: which its end of a line with TLS shows (`tls.fingerprint`); empty: the line is plain.
     """
 
     name: str
     address: tuple[str, int]
     token: str
+    certificate: str = ""
 
 
 class NodeLost(msgspec.Struct, frozen=True, tag="lost"):

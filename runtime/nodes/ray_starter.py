@@ -38,6 +38,13 @@ _CHANGED: Final = ("OMP_NUM_THREADS", "PYTHONBREAKPOINT", "SPT_NOENV", *_DEVICES
 """Variables that Ray sets for a worker, beside those whose names begin with its own: an actor that books no processors
 is told to use one thread and no accelerator, and the tasks are not that actor."""
 
+_TLS: Final = {
+    "certificate": "RAY_TLS_SERVER_CERT",
+    "key": "RAY_TLS_SERVER_KEY",
+    "authority": "RAY_TLS_CA_CERT",
+}
+"""What Ray is told of TLS, as the agent is told of it; see `tls_files`."""
+
 _DETACH: Final = """
 import os, signal, sys
 program, oom_score = sys.argv[1:]
@@ -65,7 +72,7 @@ class RayStarter:
     """See the module."""
 
     def start(self, token: str) -> dict[str, Any]:
-        """Start the agent; return its `address`, or the `problem` as a clause.
+        """Start the agent; return its `address` and with TLS the `certificate` there, or the `problem` as a clause.
 
         Args:
             token: what the agent and its host are to know, in hexadecimal.
@@ -90,12 +97,14 @@ def _start(token: str) -> dict[str, Any]:
     import ray  # noqa: PLC0415 - it is there, and not where these modules are read
 
     address = ray.util.get_node_ip_address()
-    beginning = {
+    beginning: dict[str, Any] = {
         "token": token,
         "listen": {"tcp": [address, 0]},
         "control": "listen",
         "starter": os.getpid(),
     }
+    if os.environ.get("RAY_USE_TLS", "").lower() in {"1", "true"}:
+        beginning["tls"] = {field: os.environ.get(variable, "") for field, variable in _TLS.items()}
     environ, oom_score = _former()
     written = os.fstat(2).st_size
     with subprocess.Popen(

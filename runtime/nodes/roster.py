@@ -148,6 +148,7 @@ class Roster:
         if link is None or found is None:
             why = self._lost.get(name, "")
             return NodeView(place=self._config.name, name=name, state="lost" if why else "connecting", why=why)
+        where = found.behind or found.address
         serving: NodeState = "draining" if name in self._draining else "serving"
         versions = link.versions
         return NodeView(
@@ -155,7 +156,8 @@ class Roster:
             name=name,
             state=serving if link.is_serving else "connecting",
             # A path of this machine, behind which ssh is, says nothing of the node.
-            address="" if isinstance(found.address, str) else f"{found.address[0]}:{found.address[1]}",
+            address="" if isinstance(where, str) else f"{where[0]}:{where[1]}",
+            line=found.line,
             tasks=len(link.processes),
             memory_available=memory_available,
             silent=round(link.silent, 3),

@@ -191,7 +191,7 @@ class SshLauncher:
                 ours.sendall(json.dumps(beginning).encode() + b"\n")
                 if self._wait_for(self._folder / f"{number}", words, agent, way):
                     # What is handed over is somebody else's to close.
-                    found(NodeFound(host, f"/proc/self/{here}", token, ours.dup()))
+                    found(NodeFound(host, f"/proc/self/{here}", token, ours.dup(), "ssh"))
                     ours.close()
                     _wait_for_end(words, agent, way)
             return words.last_line()

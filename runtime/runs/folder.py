@@ -9,7 +9,7 @@
     │   ├── results/            results that were too large to be sent, and those of groups, where there are any
     │   ├── work/               folders of agents with `workdir: private`, where there are any
     │   ├── continuing/         who continues which of its tasks (`claims`), where somebody did
-    │   ├── lines/              sockets of lines to nodes that are reached by ssh, while there are any
+    │   ├── lines/              sockets of lines to nodes that are reached by ssh or with TLS, while there are any
     │   └── log/                what their processes wrote to standard output and error
     └── worktrees/              of agents with `workdir: worktree`, by run and task (`workdir`), while there are any
 

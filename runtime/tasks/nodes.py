@@ -11,10 +11,14 @@ import msgspec
 
 from .request import Request
 
-__all__ = ["DrainNode", "ListNodes", "NodeList", "NodeRequest", "NodeState", "NodeView"]
+__all__ = ["DrainNode", "ListNodes", "NodeLine", "NodeList", "NodeRequest", "NodeState", "NodeView"]
 
 NodeState: TypeAlias = Literal["connecting", "serving", "draining", "lost"]
 """`connecting → serving → draining → lost`; each step but the last may be left out. One that comes back is new."""
+
+
+NodeLine: TypeAlias = Literal["", "plain", "TLS", "ssh"]
+"""How what a host and a node say to each other is kept from others: by nothing, by TLS, or by ssh; empty: not known."""
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
             `lost`: it is gone, or could not be had.
         why: why it is lost, or drained, as a sentence; empty otherwise.
         address: where tasks' connections go, for people to read; empty while that is not known.
+        line: what keeps what host and node say to each other from others: `ssh`, `TLS`, or nothing (`plain`); empty
+            while that is not known.
         tasks: how many processes of tasks run there.
         memory_available: bytes of memory that it has left; None while it has not told.
         silent: seconds since its last sign of life; None before the first, and of one that is lost.
@@ -39,6 +45,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     state: NodeState
     why: str = ""
     address: str = ""
+    line: NodeLine = ""
     tasks: int = 0
     memory_available: int | None = None
     silent: float | None = None

@@ -30,7 +30,17 @@ __all__ = [
 
 
 OF_NO_TASK: Final = frozenset(
-    {"subactors-zyg", "subactors-node", "ssh", "sshd", "cat", "subactors-ray", "ray-nodes", "ray-cluster"}
+    {
+        "subactors-zyg",
+        "subactors-node",
+        "subactors-relay",
+        "ssh",
+        "sshd",
+        "cat",
+        "subactors-ray",
+        "ray-nodes",
+        "ray-cluster",
+    }
 )
 """Names of processes that are there for the tasks of a host, here and on nodes."""
 

@@ -89,10 +89,11 @@ class RayCluster:
 
 
 @contextlib.contextmanager
-def ray_cluster() -> Iterator[RayCluster]:
+def ray_cluster(**variables: str) -> Iterator[RayCluster]:
     """A cluster, which has no workers before somebody wants them. Modules are found on its nodes as here.
 
-    Skips the test where there is no Ray, or one whose processes do not start: that says nothing of what is tested.
+    Its nodes have these variables, too. Skips the test where there is no Ray, or one whose processes do not start: that
+    says nothing of what is tested.
     """
     needs_ray()
     command = [sys.executable, str(Path(__file__).with_name("ray_cluster_program.py"))]
@@ -102,6 +103,7 @@ def ray_cluster() -> Iterator[RayCluster]:
         "RAY_enable_worker_prestart": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_gcs_server_port_wait_time_s": "120",
+        **variables,
     }
     for _ in range(_TRIES):
         with subprocess.Popen(

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from certificates import Authority, environment_of, needs_openssl
 from command_line import subactors, write_team
 from page_server import Page, Pages
 from subactors.runtime import RayPlace
@@ -164,12 +165,13 @@ def test_doctor_looks_at_the_places_of_a_team_and_asks_no_host_unless_it_is_to(f
     assert done.returncode == 0, done.stdout
     said = [line for line in done.stdout.splitlines() if line[4:].startswith("place ")]
     assert said[0].startswith("ok  place pair: is reached by ")
-    assert said[1].startswith("--  place pair, hosts: box1, box2: not asked; `subactors doctor TEAM --ping` does so")
+    assert said[1].startswith("ok  place pair, line: ssh: what host and nodes say to each other is encrypted; ")
+    assert said[2].startswith("--  place pair, hosts: box1, box2: not asked; `subactors doctor TEAM --ping` does so")
 
 
 @needs_ssh
 def test_a_host_that_cannot_be_reached_is_told_with_what_ssh_says() -> None:
-    _, found = place_findings((unknown_place(),), ping=True)
+    _, _, found = place_findings((unknown_place(),), ping=True)
 
     assert (found.what, found.state) == ("place gone, no-such-host.invalid", "!!")
     assert found.how.startswith("cannot be reached: ssh: Could not resolve hostname no-such-host.invalid")
@@ -194,4 +196,21 @@ def test_doctor_says_that_the_line_of_a_cluster_is_plain() -> None:
     _, line = place_findings((RayPlace(name="cluster"),), ping=False)
 
     assert (line.what, line.state) == ("place cluster, line", "--")
-    assert line.how.startswith("plain, whatever Ray has")
+    assert line.how.startswith("plain: whoever can read the network")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
+@needs_openssl
+def test_doctor_says_that_the_line_of_a_cluster_has_tls_or_why_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in environment_of(Authority(tmp_path).files("machine")).items():
+        monkeypatch.setenv(variable, value)
+    _, line = place_findings((RayPlace(name="cluster"),), ping=False)
+    monkeypatch.setenv("RAY_TLS_CA_CERT", str(tmp_path / "gone"))
+    _, wrong = place_findings((RayPlace(name="cluster"),), ping=False)
+
+    assert (line.what, line.state) == ("place cluster, line", "ok")
+    assert line.how.startswith("TLS: what host and nodes say to each other is encrypted; ")
+    assert wrong.state == "!!"
+    assert wrong.how.startswith(f"TLS, which cannot be: RAY_TLS_CA_CERT names {tmp_path}/gone, which cannot be read")

@@ -15,6 +15,7 @@ BOX = NodeView(
     name="box1",
     state="serving",
     address="10.0.0.1:4711",
+    line="TLS",
     tasks=2,
     memory_available=21_000_000_000,
     silent=0.4,
@@ -30,10 +31,10 @@ def test_nodes_are_listed_with_what_is_known_of_each(tmp_path: Path) -> None:
         done = subactors("nodes", root=tmp_path)
 
     head, first, second = done.stdout.splitlines()
-    assert head.split() == ["NODE", "PLACE", "STATE", "TASKS", "FREE", "HEARD", "VERSION", "HOST", "ABOUT"]
-    for part in ("box1", "lab", "serving", " 2 ", "21.0 GB", "0.4 s ago", "10.0.0.1:4711"):
+    assert head.split() == ["NODE", "PLACE", "STATE", "TASKS", "LINE", "FREE", "HEARD", "VERSION", "HOST", "ABOUT"]
+    for part in ("box1", "lab", "serving", " 2 ", " TLS ", "21.0 GB", "0.4 s ago", "10.0.0.1:4711"):
         assert part in first
-    assert second.startswith("box2  lab    lost         0        -          -  -  ")
+    assert second.startswith("box2  lab    lost         0  -           -          -  -  ")
     assert second.endswith("  No sign of life for 15 s.")
 
 
