@@ -319,6 +319,8 @@ OTHERS: Final = {
     "runtime/nodes/code.py": "whether what is in the user's folder is a folder, without following",
     "runtime/nodes/memory.py": "the kernel's files",
     "runtime/nodes/ray_starter.py": "the kernel's files",
+    "runtime/nodes/tls.py": "the user's certificates and key, which Ray reads as well",
+    "runtime/nodes/tls_lines.py": "a folder, by O_PATH",
     "runtime/nodes/ray_driver.py": "its standard input, by a descriptor",
     "runtime/agent/prompt.py": "whether the user's folders are there",
     "runtime/agent/prompt_files.py": "whether the user's file, or what a link leads to, is there",

@@ -42,21 +42,23 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host is the host's
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a task has two descriptors here
+    output = os.dup(1)
+    os.dup2(2, 1)  # so that nothing that is printed here is taken for an answer
     try:
         beginning = msgspec.json.decode(sys.stdin.buffer.readline(), type=RelayBeginning)
     except msgspec.MsgspecError:
         sys.exit("This program is started by a host of subactors, or by the agent of a node, which tell it what to do.")
     with socket.socket(fileno=beginning.listener) as listener:
         try:
-            _serve(beginning, listener)
+            _serve(beginning, listener, output)
         except TlsError as error:
-            _say(RelaySaid(problem=str(error)))
+            _say(output, RelaySaid(problem=str(error)))
             sys.exit(1)
         finally:
             remove_socket(beginning.socket)
 
 
-def _serve(beginning: RelayBeginning, listener: socket.socket) -> None:
+def _serve(beginning: RelayBeginning, listener: socket.socket, output: int) -> None:
     """Serve until the input ends. Raises TlsError."""
     context = context_of(beginning.files, serves=beginning.certificate is None)
     if beginning.certificate is not None:
@@ -65,7 +67,7 @@ def _serve(beginning: RelayBeginning, listener: socket.socket) -> None:
     listener.setblocking(False)
     relay = Relay(listener, beginning.to, context, certificate=beginning.certificate, io=io)
     io.call(relay.open)
-    _say(RelaySaid(fingerprint(beginning.files)))
+    _say(output, RelaySaid(fingerprint(beginning.files)))
     sys.stdin.buffer.read()
     over = threading.Event()
     io.call(lambda: relay.close(over.set))
@@ -91,8 +93,8 @@ def _try(beginning: RelayBeginning, context: ssl.SSLContext, certificate: str) -
         raise TlsError(f"TLS with {address}:{port} failed: {in_words(error)}") from error
 
 
-def _say(said: RelaySaid) -> None:
-    os.write(1, msgspec.json.encode(said) + b"\n")
+def _say(output: int, said: RelaySaid) -> None:
+    os.write(output, msgspec.json.encode(said) + b"\n")
 
 
 if __name__ == "__main__":
