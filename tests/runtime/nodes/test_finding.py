@@ -25,7 +25,7 @@ def test_nothing_is_left_of_a_place_where_another_cannot_be_made(monkeypatch: py
             raise RunError("it cannot be made")
         return Launcher(folder.name), None
 
-    monkeypatch.setattr(finding, "_launcher", launcher)
+    monkeypatch.setitem(finding.LAUNCHERS, SshPlace, launcher)
     places = [SshPlace(name=name, hosts=("box",)) for name in ("first", "second", "third")]
     with pytest.raises(RunError):
         finding._launchers(places, (), Path("/nowhere"))
