@@ -55,7 +55,7 @@ WITHOUT_REST = Scenario(
     "fan-out of N one-second tasks right after other tasks: wall time beyond the second",
     measure_without_rest,
     ("floor", *RUNTIME, "actors", "actors-standby", "forkserver"),
-    full=Size(rounds=5, samples=1, tasks=(20, 100, 500)),
-    quick=Size(rounds=1, samples=1, tasks=(20,)),
+    full=Size(rounds=5, samples=3, tasks=(20, 100, 500)),
+    quick=Size(rounds=1, samples=3, tasks=(20,)),
     limit=180.0,
 )

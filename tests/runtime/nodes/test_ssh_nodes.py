@@ -15,29 +15,17 @@ import msgspec
 import psutil
 import pytest
 from first_forms import first_always
-from processes_and_waits import descendants_of, is_gone, wait_until
+from node_teams import TEAM, agents_of_nodes, ended, nodes_of, only, opened, said
+from processes_and_waits import is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import handshake, node_link, versions
-from subactors.runtime import Limits, Runtime, TaskView
+from subactors.runtime import Runtime
 from subactors.runtime.nodes import finding
 from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
 
 pytestmark = needs_sshd
-
-AGENTS = ("leaves_a_daemon", "once_then_waits", "says_much", "tells_where", "writes_a_large_result")
-
-TEAM: dict[str, Any] = {
-    "agents": {
-        **{name: {"entrypoint": f"node_entrypoints:{name}"} for name in AGENTS},
-        "again": {
-            "entrypoint": "node_entrypoints:once_then_waits",
-            "restart": {"policy": "transient", "max_restarts": 1, "backoff": 0.01},
-        },
-        "private": {"entrypoint": "node_entrypoints:tells_where", "workdir": "private"},
-    }
-}
 
 
 @pytest.fixture(scope="module")
@@ -51,32 +39,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshPlace]:
 def runtime(lab: SshPlace) -> Iterator[Runtime]:
     with opened(lab) as runtime:
         yield runtime
-
-
-def opened(place: SshPlace, **settings: Any) -> Runtime:
-    return Runtime.from_mapping(TEAM, stop_grace=0.5, standby=0, places=(place,), place=place.name, **settings)
-
-
-def only(lab: SshPlace, number: int = 0) -> SshPlace:
-    """The place with one of its nodes."""
-    return msgspec.structs.replace(lab, hosts=(lab.hosts[number],))
-
-
-def ended(runtime: Runtime, task_id: str) -> TaskView:
-    return runtime.wait([task_id], timeout=PATIENCE)[0]
-
-
-def agents_of_nodes() -> list[psutil.Process]:
-    found = [process.pid for process in descendants_of(os.getpid()) if process.name == "subactors-node"]
-    return [psutil.Process(pid) for pid in found]
-
-
-def said(runtime: Runtime, task_id: str, words: str = "\n") -> str:
-    wait_until(lambda: words in runtime.view(task_id).output, "it says so", limit=PATIENCE)
-    return runtime.view(task_id).output
-
-
-# --- what a task has there ------------------------------------------------------------------------------------------
 
 
 def test_a_large_result_and_the_log_come_home_with_the_end(lab: SshPlace) -> None:
@@ -115,82 +77,6 @@ def test_the_modules_of_a_team_file_are_sent_to_the_node(lab: SshPlace, tmp_path
 
         assert view.status == "completed", view.reason
         assert view.result.startswith(lab.folder)
-
-
-def test_tasks_go_to_the_node_that_has_the_fewest(runtime: Runtime) -> None:
-    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
-    tasks = [runtime.run("leaves_a_daemon", "go") for _ in range(4)]
-    for task in tasks:
-        said(runtime, task)
-
-    assert [node.tasks for node in nodes_of(runtime)] == [2, 2]
-
-
-def nodes_of(runtime: Runtime) -> Any:
-    places = runtime._host._places
-    assert places is not None
-    nodes: Future[Any] = Future()
-    places.nodes(nodes.set_result)
-    return nodes.result(PATIENCE)
-
-
-@pytest.mark.slow
-def test_hundreds_of_tasks_at_once_all_run_and_none_is_counted_afterwards(lab: SshPlace) -> None:
-    with opened(only(lab), max_running=300) as runtime:
-        views = runtime.wait([runtime.run("tells_where", "go") for _ in range(300)], timeout=PATIENCE)
-
-        assert {(view.status, view.reason) for view in views} == {("completed", "")}
-        assert [node.tasks for node in nodes_of(runtime)] == [0]
-
-
-@pytest.mark.slow
-def test_a_task_that_is_to_be_near_another_runs_on_its_node(runtime: Runtime) -> None:
-    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
-    first = runtime.run("leaves_a_daemon", "go")
-    said(runtime, first)
-    others = [runtime.run("leaves_a_daemon", "go", near=first) for _ in range(2)]
-    for task in others:
-        said(runtime, task)
-
-    assert sorted(node.tasks for node in nodes_of(runtime)) == [0, 3]
-
-
-@pytest.mark.slow
-def test_a_place_that_packs_fills_one_node_before_the_next(lab: SshPlace) -> None:
-    with opened(msgspec.structs.replace(lab, placement="pack", max_tasks=2)) as runtime:
-        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
-        for task in [runtime.run("leaves_a_daemon", "go") for _ in range(3)]:
-            said(runtime, task)
-
-        assert sorted(node.tasks for node in nodes_of(runtime)) == [1, 2]
-
-
-def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) -> None:
-    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
-        first = runtime.run("leaves_a_daemon", "go")
-        said(runtime, first)
-        second = runtime.run("tells_where", "go")
-        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
-        waiting = runtime.view(second)
-        runtime.stop(first)
-
-        assert (waiting.status, waiting.doing) == ("starting", "waiting for a node of place lab")
-        assert ended(runtime, second).status == "completed"
-
-
-def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
-    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
-        first = runtime.run("leaves_a_daemon", "go")
-        said(runtime, first)
-        second = runtime.run("tells_where", "go", limits=Limits(wall_clock=0.5))
-        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
-        here = runtime.run("leaves_a_daemon", "go", place="", limits=Limits(wall_clock=0.5))
-        assert "wall_clock" in ended(runtime, here).reason  # so long has the other one waited
-        waiting = runtime.view(second)
-        runtime.stop(first)
-
-        assert waiting.status == "starting"
-        assert ended(runtime, second).status == "completed"
 
 
 def test_whoever_watches_sees_the_tasks_on_nodes_and_what_they_use(lab: SshPlace, tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Which node a task gets, and what becomes of one for which none has room: over ssh, to this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from node_teams import ended, nodes_of, only, opened, said
+from processes_and_waits import wait_until
+from ssh_server import needs_sshd, ssh_place
+from subactors.runtime import Limits, Runtime
+from subactors.runtime.team.places import SshPlace
+from teams import PATIENCE
+
+pytestmark = needs_sshd
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshPlace]:
+    """Two nodes."""
+    with ssh_place(tmp_path_factory.mktemp("lab"), nodes=2) as lab:
+        yield lab
+
+
+@pytest.fixture
+def runtime(lab: SshPlace) -> Iterator[Runtime]:
+    with opened(lab) as runtime:
+        yield runtime
+
+
+def test_tasks_go_to_the_node_that_has_the_fewest(runtime: Runtime) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    tasks = [runtime.run("leaves_a_daemon", "go") for _ in range(4)]
+    for task in tasks:
+        said(runtime, task)
+
+    assert [node.tasks for node in nodes_of(runtime)] == [2, 2]
+
+
+@pytest.mark.slow
+def test_hundreds_of_tasks_at_once_all_run_and_none_is_counted_afterwards(lab: SshPlace) -> None:
+    with opened(only(lab), max_running=300) as runtime:
+        views = runtime.wait([runtime.run("tells_where", "go") for _ in range(300)], timeout=PATIENCE)
+
+        assert {(view.status, view.reason) for view in views} == {("completed", "")}
+        assert [node.tasks for node in nodes_of(runtime)] == [0]
+
+
+@pytest.mark.slow
+def test_a_task_that_is_to_be_near_another_runs_on_its_node(runtime: Runtime) -> None:
+    wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+    first = runtime.run("leaves_a_daemon", "go")
+    said(runtime, first)
+    others = [runtime.run("leaves_a_daemon", "go", near=first) for _ in range(2)]
+    for task in others:
+        said(runtime, task)
+
+    assert sorted(node.tasks for node in nodes_of(runtime)) == [0, 3]
+
+
+@pytest.mark.slow
+def test_a_place_that_packs_fills_one_node_before_the_next(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(lab, placement="pack", max_tasks=2)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        for task in [runtime.run("leaves_a_daemon", "go") for _ in range(3)]:
+            said(runtime, task)
+
+        assert sorted(node.tasks for node in nodes_of(runtime)) == [1, 2]
+
+
+def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
+        first = runtime.run("leaves_a_daemon", "go")
+        said(runtime, first)
+        second = runtime.run("tells_where", "go")
+        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
+        waiting = runtime.view(second)
+        runtime.stop(first)
+
+        assert (waiting.status, waiting.doing) == ("starting", "waiting for a node of place lab")
+        assert ended(runtime, second).status == "completed"
+
+
+def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
+        first = runtime.run("leaves_a_daemon", "go")
+        said(runtime, first)
+        second = runtime.run("tells_where", "go", limits=Limits(wall_clock=0.5))
+        wait_until(lambda: runtime.view(second).doing, "it waits", limit=PATIENCE)
+        here = runtime.run("leaves_a_daemon", "go", place="", limits=Limits(wall_clock=0.5))
+        assert "wall_clock" in ended(runtime, here).reason  # so long has the other one waited
+        waiting = runtime.view(second)
+        runtime.stop(first)
+
+        assert waiting.status == "starting"
+        assert ended(runtime, second).status == "completed"
