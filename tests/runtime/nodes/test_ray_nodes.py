@@ -69,7 +69,12 @@ def test_a_node_that_goes_ends_its_tasks_once_and_leaves_nothing(
     FAULTS[fault](cluster)
     view = ended(runtime, pair.goes)
 
-    assert (view.status, view.reason) == ("failed", "Node second was lost (the process that started it has ended).")
+    assert view.status == "failed"
+    # One that is shut down in order is told of by Ray, too, perhaps before its processes have ended.
+    assert view.reason in {
+        "Node second was lost (the process that started it has ended).",
+        "Node second was lost (Ray says that it is gone: received SIGTERM).",
+    }
     wait_until(lambda: all(map(is_gone, pair.pids)), "nothing of it is left", limit=PATIENCE)
     assert runtime.view(pair.stays).status == "running"
     assert not any(map(is_gone, pair.left))

@@ -141,33 +141,6 @@ def test_a_node_whose_agent_is_killed_is_lost_once_and_nothing_of_its_tasks_is_l
         wait_until(lambda: all(map(is_gone, pids)), "nothing of them is left", limit=PATIENCE)
 
 
-def test_what_is_written_last_on_a_node_says_why_it_is_lost_though_the_line_is_closed_before(
-    lab: SshPlace, tmp_path: Path
-) -> None:
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\n{lab.python} "$@"\nexec <&- >&-\nsleep 0.3\necho The disk is full. >&2\n')
-    python.chmod(0o755)
-    with opened(msgspec.structs.replace(only(lab), python=str(python))) as runtime:
-        task = runtime.run("leaves_a_daemon", "go")
-        said(runtime, task)
-        (agent,) = agents_of_nodes()
-        agent.kill()
-
-        assert ended(runtime, task).reason == f"Node {lab.hosts[0]} was lost (The disk is full)."
-
-
-def test_sockets_of_ssh_lie_in_the_runs_folder_however_long_its_name_is_and_are_gone_with_the_run(
-    lab: SshPlace, tmp_path: Path
-) -> None:
-    with opened(only(lab), state_dir=tmp_path / ("x" * 120)) as runtime:
-        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
-        lines = runtime._host.folder.lines
-        sockets = [path for path in lines.rglob("*") if path.is_socket()]
-
-    assert len(sockets) == 1
-    assert not lines.exists()
-
-
 def test_a_task_of_a_lost_node_begins_anew_on_another(runtime: Runtime, tmp_path: Path) -> None:
     wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
     task = runtime.run("again", str(tmp_path / "mark"))

@@ -1,0 +1,66 @@
+"""The ssh behind a node: where it keeps its sockets, and that what is written at its other end last is heard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from processes_and_waits import descendants_of, wait_until
+from ssh_server import needs_sshd, ssh_place
+from subactors.runtime import Runtime, SshPlace
+from teams import PATIENCE
+
+pytestmark = needs_sshd
+
+AGENTS = ("leaves_a_daemon", "tells_where")
+
+TEAM: dict[str, Any] = {"agents": {name: {"entrypoint": f"node_entrypoints:{name}"} for name in AGENTS}}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshPlace]:
+    """One node."""
+    with ssh_place(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+def opened(place: SshPlace, state_dir: Path) -> Runtime:
+    return Runtime.from_mapping(TEAM, standby=0, places=(place,), place=place.name, state_dir=state_dir)
+
+
+def kill_agents() -> None:
+    for process in descendants_of(os.getpid()):
+        if process.name == "subactors-node":
+            psutil.Process(process.pid).kill()
+
+
+def test_what_is_written_last_on_a_node_says_why_it_is_lost_though_the_line_is_closed_before(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n{lab.python} "$@"\nexec <&- >&-\nsleep 0.3\necho The disk is full. >&2\n')
+    python.chmod(0o755)
+    with opened(msgspec.structs.replace(lab, python=str(python)), tmp_path) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+        wait_until(lambda: task.view().output, "it works", limit=PATIENCE)
+        kill_agents()
+        (view,) = runtime.wait([task], timeout=PATIENCE)
+
+    assert view.reason == f"Node {lab.hosts[0]} was lost (The disk is full)."
+
+
+def test_sockets_of_ssh_lie_in_the_runs_folder_however_long_its_name_is_and_are_gone_with_the_run(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    with opened(lab, tmp_path / ("x" * 120)) as runtime:
+        runtime.run("tells_where", "go").result(PATIENCE)
+        lines = runtime._host.folder.lines
+        sockets = [path for path in lines.rglob("*") if path.is_socket()]
+
+    assert len(sockets) == 1
+    assert not lines.exists()
