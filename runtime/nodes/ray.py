@@ -214,7 +214,7 @@ class RayLauncher:
 
     def _serve(self, told: _Told) -> str:
         """Have one driver, from its start to its end; return why that came, as a clause."""
-        with tempfile.TemporaryFile() as errors, self._start(errors) as driver, self._writer(driver):
+        with tempfile.TemporaryFile() as errors, self._start(errors) as driver, self._taking_orders(driver):
             try:
                 last = self._hear(driver, told)
             except TimeoutError:
@@ -276,7 +276,7 @@ class RayLauncher:
         )
 
     @contextlib.contextmanager
-    def _writer(self, driver: subprocess.Popen[bytes]) -> Iterator[None]:
+    def _taking_orders(self, driver: subprocess.Popen[bytes]) -> Iterator[None]:
         """Have a driver told what is ordered, by a thread of its own; it is no more when the block is left."""
         orders = queue.SimpleQueue[bytes]()
         with self._lock:
