@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["NodePlace"]
 
 _LAST_WORDS: Final = 2.0
-"""Seconds for which a node whose connection has ended is not given up: ssh, or its agent by it, may still say why."""
+"""Seconds for which a node whose connection has ended is not given up: ssh, its agent by it, or a relay may say why."""
 
 _left: Final = msgspec.msgpack.Decoder(Left)
 
@@ -262,7 +262,7 @@ class NodePlace:
             setup=self._setup,
             io=self._system.io,
             listener=self,
-            last_words=_LAST_WORDS if isinstance(self._config, SshPlace) else 0.0,
+            last_words=_LAST_WORDS if found.line != "plain" else 0.0,
         )
         self._roster.add(link, found)
         link.begin()
