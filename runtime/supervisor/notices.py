@@ -62,6 +62,7 @@ class Notices:
         self._owed: dict[str | None, dict[str, tuple[Task, float]]] = {}
         self._waiting: dict[str | None, dict[ReplyTo, _Waiting]] = {}
         self._asked: set[str | None] = set()
+        self._nudged: set[str | None] = set()
 
     @property
     def owed_answers(self) -> list[ReplyTo]:
@@ -73,8 +74,11 @@ class Notices:
         if request.patience is None:
             reply_to.set(self._news(caller, request.known, is_asked=request.is_asked))
             return
+        # What it was nudged for may have come to it when it was about to ask.
+        patience = -1.0 if caller.id in self._nudged else request.patience
+        self._nudged.discard(caller.id)
         self._waiting.setdefault(caller.id, {})[reply_to] = _Waiting(
-            caller, reply_to, request.patience, time.monotonic(), frozenset(request.known), request.is_asked
+            caller, reply_to, patience, time.monotonic(), frozenset(request.known), request.is_asked
         )
         begin_wait(self._registry.get(caller.id), reply_to)
         self._look(caller.id)
@@ -120,7 +124,9 @@ class Notices:
                 self._let_go(left)
 
     def nudge(self, caller: str | None) -> None:
-        """A caller that waits has something else to see to: it is answered as things are."""
+        """A caller has something else to see to: if it waits, or when it does, it is answered as things are."""
+        if caller not in self._waiting:
+            self._nudged.add(caller)
         for waiting in self._waiting.get(caller, {}).values():
             waiting.patience = -1.0
         self._look(caller)
@@ -189,6 +195,7 @@ class Notices:
         """A task has ended for good: nobody is there any more to be told."""
         self.caller_gone(caller)
         self._asked.discard(caller)
+        self._nudged.discard(caller)
         for task, _ in self._owed.pop(caller, {}).values():
             task.is_owed = False
 

@@ -88,7 +88,7 @@ def leads_and_answers(messages: list[Message], tools: list[Message]) -> Message 
     if not any(message["role"] == "assistant" for message in messages):
         work = json.dumps([("ask_parent", {"question": "Which?"})])
         return _calling("run_background_agent", agent="asker", task=work)
-    if question := re.search(r"question_\w+", last) if "<background_agents>" in last else None:
+    if question := re.search(r"question_\w+", last.partition("<background_agents>")[2]):
         return _calling("answer_background_agent", question=question[0], answer="this one")
     said = [message["content"] for message in messages if message["role"] != "system"]
     return json.dumps(said) if "completed after" in str(said) else "I am done."

@@ -31,9 +31,9 @@ def troubles(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[str]:
 
 
 @pytest.fixture
-def launcher(troubles: queue.SimpleQueue[str], request: pytest.FixtureRequest) -> Iterator[RayLauncher]:
+def launcher(troubles: queue.SimpleQueue[str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RayLauncher]:
     before = children_of(os.getpid())
-    launcher = RayLauncher(RayPlace(name="lab", address=request.param), withheld=())
+    launcher = RayLauncher(RayPlace(name="lab", address=request.param), (), tmp_path)
     launcher.begin(_ignore, _ignore, lambda sentence, _: troubles.put(sentence), _ignore)
     wait_until(lambda: children_of(os.getpid()) != before, "there is a driver")
     yield launcher
