@@ -19,6 +19,7 @@ class Booking:
     Args:
         booker: books.
         resources: what is booked.
+        avoiding: returns the names of nodes that are drained.
         call: has something called in the I/O thread; for any thread.
         changed: is called when there is a node.
 
@@ -32,6 +33,7 @@ class Booking:
         self,
         booker: Booker,
         resources: Resources,
+        avoiding: Callable[[], tuple[str, ...]],
         call: Callable[[Callable[[], None]], None],
         changed: Callable[[], None],
     ) -> None:
@@ -39,13 +41,14 @@ class Booking:
         self.variables: dict[str, str] = {}
         self._booker = booker
         self._resources = resources
+        self._avoiding = avoiding
         self._call = call
         self._changed = changed
         self._key: int | None = None
         self.renew()
 
     def renew(self) -> None:
-        """Book anew: the node of which it was is gone, or another attempt of the task begins."""
+        """Book anew: the node of which it was is gone or drained, or another attempt of the task begins."""
         self.give_back()
         self.node = self.why = ""
 
@@ -55,7 +58,7 @@ class Booking:
         def waits(why: str) -> None:
             self._call(lambda: self._on_waiting(key, why))
 
-        key = self._key = self._booker.book(self._resources, booked, waits)
+        key = self._key = self._booker.book(self._resources, self._avoiding(), booked, waits)
 
     def give_back(self) -> None:
         """Give back what is booked, or give it up; may be repeated."""

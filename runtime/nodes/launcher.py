@@ -65,12 +65,17 @@ class Booker(Protocol):
     """Books resources of nodes. Its methods are for any thread, and return at once."""
 
     def book(
-        self, resources: Resources, booked: Callable[[str, dict[str, str]], None], waits: Callable[[str], None]
+        self,
+        resources: Resources,
+        avoiding: tuple[str, ...],
+        booked: Callable[[str, dict[str, str]], None],
+        waits: Callable[[str], None],
     ) -> int:
         """Book resources of one node for a task, and return a key to give them back with.
 
         Args:
             resources: what the task books.
+            avoiding: names of nodes that are not to have it.
             booked: is called once, in another thread, with the name of a node that has been found, and with the
                 variables that name the devices which are booked there.
             waits: is called there with each reason for which that is not so yet, as a clause.

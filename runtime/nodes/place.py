@@ -193,7 +193,9 @@ class NodePlace:
         if body.booking is not None:
             body.booking.renew()
         elif self._booker is not None and resources is not None:
-            body.booking = Booking(self._booker, resources, self._system.call, self._take_waiting)
+            body.booking = Booking(
+                self._booker, resources, lambda: self._roster.draining, self._system.call, self._take_waiting
+            )
         self._take(start)
 
     def _take(self, start: _Start) -> None:
@@ -202,6 +204,8 @@ class NodePlace:
         body = start.body
         if body.booking is not None:
             link = self._roster.booked(body.booking.node)
+            if body.booking.node in self._roster.draining:
+                body.booking.renew()
         else:
             # A folder that it goes on with is on one node; another has a new one for it.
             former = split(start.spec.former_folder)[0]

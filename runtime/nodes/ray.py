@@ -156,11 +156,15 @@ class RayLauncher:
         self._order(ReleaseNode(name))
 
     def book(
-        self, resources: Resources, booked: Callable[[str, dict[str, str]], None], waits: Callable[[str], None]
+        self,
+        resources: Resources,
+        avoiding: tuple[str, ...],
+        booked: Callable[[str, dict[str, str]], None],
+        waits: Callable[[str], None],
     ) -> int:
         """See `Booker`."""
         key = next(self._keys)
-        booking = _Booking(Book(key, _bundle(resources)), booked, waits)
+        booking = _Booking(Book(key, _bundle(resources), avoiding), booked, waits)
         self._bookings[key] = booking
         self._order(booking.order)
         return key

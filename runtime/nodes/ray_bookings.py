@@ -31,23 +31,33 @@ _AGAIN: Final = 5.0
 _LONGEST: Final = 400
 """Characters of Ray's that are told."""
 
+_NODE_ID: Final = "ray.io/node-id"
+"""The label that Ray gives each node."""
+
 _GIGABYTE: Final = 1_000_000_000
 
 
 class _Booking:
     """A booking that has no node yet, or has one.
 
+    Args:
+        order: what is to be booked.
+        avoided: ids of the nodes that it is not to be on.
+
     Attributes:
         bundle: what is booked.
+        avoids: whether there are nodes that it is not to be on.
         group: which books it.
         waits: why it waits, as the host was told last; None once it has a node.
         devices: what will tell which devices it has; None: nothing is asked.
         due: when that may be asked, on the monotonic clock.
     """
 
-    def __init__(self, bundle: dict[str, float]) -> None:
-        self.bundle = bundle
-        self.group: Any = placement_group([bundle], strategy="STRICT_PACK")
+    def __init__(self, order: Book, avoided: list[str]) -> None:
+        self.bundle = order.bundle
+        self.avoids = bool(avoided)
+        labels = [{_NODE_ID: f"!in({','.join(avoided)})"}] if avoided else None
+        self.group: Any = placement_group([order.bundle], strategy="STRICT_PACK", bundle_label_selector=labels)
         self.waits: str | None = ""
         self.devices: Any = None
         self.due = 0.0
@@ -77,11 +87,18 @@ class RayBookings:
 
     Args:
         name_of: returns the name by which the host knows a node that serves, by its id; empty: it knows none.
+        id_of: returns the id of a node that serves, by that name; empty: there is none.
         say: tells the host something.
     """
 
-    def __init__(self, name_of: Callable[[str], str], say: Callable[[Booked | BookingWaits], None]) -> None:
+    def __init__(
+        self,
+        name_of: Callable[[str], str],
+        id_of: Callable[[str], str],
+        say: Callable[[Booked | BookingWaits], None],
+    ) -> None:
         self._name_of = name_of
+        self._id_of = id_of
         self._say = say
         self._bookings: dict[int, _Booking] = {}
 
@@ -95,7 +112,8 @@ class RayBookings:
         if order.key in self._bookings:
             return
         try:
-            self._bookings[order.key] = _Booking(order.bundle)
+            avoided = list(filter(None, map(self._id_of, order.avoiding)))
+            self._bookings[order.key] = _Booking(order, avoided)
         except (RayError, ValueError) as error:
             self._say(BookingWaits(order.key, f"Ray does not book {_in_words(order.bundle)}: {_said(error)}"))
 
@@ -113,7 +131,7 @@ class RayBookings:
                 continue
             table = placement_group_table(booking.group)
             name = self._name_of(table["bundles_to_node_id"].get(0) or "") if table["state"] == "CREATED" else ""
-            why = booking.waits or "Ray is being asked for its devices" if name else _why(booking.bundle, table)
+            why = booking.waits or "Ray is being asked for its devices" if name else _why(booking, table)
             try:
                 variables = booking.variables() if name else None
             except (RayError, ValueError) as error:
@@ -126,14 +144,15 @@ class RayBookings:
                 self._say(BookingWaits(key, why))
 
 
-def _why(bundle: dict[str, float], table: dict[str, Any]) -> str:
+def _why(booking: _Booking, table: dict[str, Any]) -> str:
     """Return why a booking waits, as a clause; empty where that is not known yet."""
     if table["state"] == "CREATED":
         return "the agent of its node is being started"
     state = table["stats"]["scheduling_state"]
+    nodes = "no node that is not drained" if booking.avoids else "no node"
     if state == "INFEASIBLE":
-        return f"no node has {_in_words(bundle)}"
-    return f"no node has {_in_words(bundle)} free" if state in _FULL else ""
+        return f"{nodes} has {_in_words(booking.bundle)}"
+    return f"{nodes} has {_in_words(booking.bundle)} free" if state in _FULL else ""
 
 
 def _said(error: Exception) -> str:

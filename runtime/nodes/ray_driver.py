@@ -122,7 +122,7 @@ class _Driver:
         self._held: set[str] = set()
         self._starter: Any = None
         self._has_none = False
-        self._bookings = RayBookings(self._name_of, say)
+        self._bookings = RayBookings(self._name_of, self._id_of, say)
 
     def serve(self) -> None:
         """Serve the host until it is gone."""
@@ -162,6 +162,10 @@ class _Driver:
         """Return the name by which the host knows a node."""
         node = self._nodes.get(node_id)
         return node.name if node is not None and node.is_found else ""
+
+    def _id_of(self, name: str) -> str:
+        """Return the id of the node that the host knows by a name."""
+        return next((node.id for node in self._nodes.values() if node.is_found and node.name == name), "")
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 

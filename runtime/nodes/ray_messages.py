@@ -53,10 +53,12 @@ class Book(msgspec.Struct, frozen=True, tag="book"):
     Attributes:
         key: names the booking.
         bundle: how much of each, as Ray calls them.
+        avoiding: names of nodes that are not to have it.
     """
 
     key: int
     bundle: dict[str, float]
+    avoiding: tuple[str, ...] = ()
 
 
 class Unbook(msgspec.Struct, frozen=True, tag="unbook"):

@@ -95,12 +95,14 @@ class Roster:
     # --- what is asked ----------------------------------------------------------------------------------------------
 
     def booked(self, name: str) -> NodeLink | None:
-        """Return the node of which somebody has booked something; None if it cannot have the task now.
-
-        It may be drained: whoever books knows nothing of that.
-        """
+        """Return the node of which somebody has booked something; None if it cannot have the task now."""
         link = self.links.get(name)
-        return link if link is not None and link.is_serving else None
+        return link if link is not None and link.is_serving and name not in self._draining else None
+
+    @property
+    def draining(self) -> tuple[str, ...]:
+        """The nodes that are drained."""
+        return tuple(name for name in self.links if name in self._draining)
 
     def choose(self, preferred: Iterable[str]) -> NodeLink | None:
         """Return the node for a task; None if there is none now.

@@ -46,7 +46,7 @@ def _ignore(*_: Any) -> None:
 
 @pytest.mark.parametrize("launcher", ["deaf"], indirect=True)
 def test_a_driver_that_does_not_read_holds_up_nobody_who_tells_it_something(launcher: RayLauncher) -> None:
-    keys = [launcher.book(Resources(cpu=1), _ignore, _ignore) for _ in range(ORDERS)]
+    keys = [launcher.book(Resources(cpu=1), (), _ignore, _ignore) for _ in range(ORDERS)]
     for key in keys:
         launcher.unbook(key)
     launcher.release("first")

@@ -171,6 +171,21 @@ def test_a_node_that_ray_drains_takes_no_new_task_and_its_tasks_go_on(runtime: R
         cluster.do("kill", "second")
 
 
+def test_nothing_is_booked_of_a_node_that_is_drained(cluster: RayCluster) -> None:
+    with opened(cluster.place) as runtime:
+        wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
+        runtime.drain("second")
+        first, waits = [runtime.run("wide", "go").id for _ in range(2)]
+        said(runtime, first)
+        words = "waiting for a node of place lab: no node that is not drained has 2 CPU free"
+        wait_until(lambda: runtime.view(waits).doing == words, "it waits", limit=PATIENCE)
+
+        assert runtime.view(first).node == "first"
+        runtime.stop(first)
+        said(runtime, waits)
+        assert runtime.view(waits).node == "first"
+
+
 HOST = """
 import json, sys
 from subactors.runtime import Runtime
