@@ -79,6 +79,7 @@ class ProcessSystem:
             signal, trace or read host, zygote or each other then, and gain no privileges, as by `sudo`. Off, because an
             actor may do what its class could do in a thread.
         io: the I/O thread, which is closed with it; None: one of its own.
+        lease: seconds for which this process may be stopped or hang before the zygote ends everything; 0: for ever.
     """
 
     def __init__(
@@ -95,17 +96,15 @@ class ProcessSystem:
         withheld: Iterable[str] = (),
         fenced: bool = False,
         io: IOThread | None = None,
+        lease: float = 0.0,
     ) -> None:
         open_standard_descriptors()
-        self._preload = list(preload)
+        self._preload, self._late_preload = list(preload), tuple(late_preload)
         self._folders = [os.fsencode(folder) for folder in folders]
-        self._late_preload = tuple(late_preload)
         self._preload_failed = preload_failed
-        self._rehearsal = rehearsal
-        self._short_rehearsal = short_rehearsal
-        self._for_many = for_many
+        self._rehearsal, self._short_rehearsal = rehearsal, short_rehearsal
+        self._for_many, self._fenced, self._lease = for_many, fenced, lease
         self._withheld = frozenset(map(os.fsencode, withheld))
-        self._fenced = fenced
         self._io = io or IOThread("subactors-io")
         self._owner = os.getpid()
         self._keys = itertools.count(1)
@@ -361,6 +360,7 @@ class ProcessSystem:
             encoded_actor(self._short_rehearsal),
             self._for_many,
             host_name(),
+            self._lease,
         )
 
     def _make_ready(self) -> None:

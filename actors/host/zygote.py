@@ -50,6 +50,9 @@ _PROGRAM: Final = (
 """What the zygote runs. Not `-m`: that puts the current directory first on the path, and finds nothing where the host's
 interpreter ignores its environment (`-E`, `-I`). `-P` would keep it from the former, and be a flag of all processes."""
 
+_BEATS: Final = 10
+"""Signs of life in the time of a lease."""
+
 _STOPPED_LIMIT: Final = 2.0
 """Seconds for which a zygote may be stopped, by a signal or a debugger, while something is asked of it."""
 
@@ -90,14 +93,12 @@ class ZygoteConnection:
         self._on_packet = on_packet
         self._on_lost = on_lost
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._is_held_up = self._used = self._is_awaited = False
         self._unsent: list[tuple[bytes, socket.socket | FileIO]] = []
-        self._is_held_up = False
         self._again: Timer | None = None
-        self._used = False
-        self._is_loading = True
-        self._has_spoken = True
-        self._is_awaited = False
+        self._beat_every = configuration.lease / _BEATS
+        self._beat: Timer | None = None
+        self._is_loading = self._has_spoken = True
         self._given_up = ""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
@@ -137,6 +138,8 @@ class ZygoteConnection:
         file.write(msgspec.msgpack.encode(configuration))
         self._send(b"configuration", file)
         self._watch()
+        if self._beat_every:
+            self._say_that_it_lives()
 
     def fork(
         self,
@@ -173,6 +176,8 @@ class ZygoteConnection:
 
     def close(self) -> None:
         """Close the control socket: the zygote ends everything and then itself."""
+        if self._beat is not None:
+            self._beat.cancel()
         self._io.unwatch(self._program.pidfd)
         self._io.unwatch(self._control.fileno())
         with self._lock:
@@ -203,9 +208,19 @@ class ZygoteConnection:
             self._given_up = f"{what}, and so was killed"
             self._program.kill()
             return
+        if awaited:
+            self._say_here()
+
+    def _say_that_it_lives(self) -> None:
+        if not self._is_loading:  # else its first word starts the lease
+            self._say_here()
+        self._beat = self._io.call_later(self._beat_every, self._say_that_it_lives)
+
+    def _say_here(self) -> None:
+        """Ask the zygote to say that it is there, which tells it that this process is, too."""
         with self._lock:
-            # Where other packets wait, these ask as well. What it does not take has been asked before.
-            if awaited and not self._closed and (self._is_held_up or not self._unsent):
+            # Where other packets wait, these do as well. What it does not take has been asked before.
+            if not self._closed and (self._is_held_up or not self._unsent):
                 with contextlib.suppress(OSError):
                     self._control.send(HERE)
 

@@ -89,6 +89,7 @@ class NodeAgent:
         self._handshake: Handshake | None = None
         self._is_proven = False
         self._nonce = b""
+        self._lease = LEASE
         self._door = Door(terms.listener, self._io, terms.token, self._enter)
         self._setting_up: threading.Thread | None = None
         self._used = {Opening: UsedKeys(), Fetch: UsedKeys()}
@@ -198,6 +199,7 @@ class NodeAgent:
         """The other end of the line has proven that it is the host."""
         self._is_proven = True
         self._nonce = handshake.challenge.nonce
+        self._lease = lease
         if self._line is not None:
             self._line.wait_no_longer_than(lease)
         self._say(Known(own_versions()))
@@ -242,7 +244,7 @@ class NodeAgent:
     def _set_up(self, body: bytes) -> None:
         """Set up, in a thread: to unpack code takes a while, in which the host is to hear signs of life."""
         try:
-            system = self._house.set_up(body, self._io, lambda notice: self._say(Notice(encode_plain(notice))))
+            system = self._house.set_up(body, self._io, self._tell_of_house, self._lease)
         except Exception as error:  # noqa: BLE001 - whatever it is, the host is told, and waits no longer
             words = str(error) if isinstance(error, SubactorsError) else f"{type(error).__name__}: {error}"
             why = f"it cannot be set up: {words}"
@@ -250,6 +252,9 @@ class NodeAgent:
         else:
             self._system = system
             self._io.call(lambda: self._begin_to_serve(system))
+
+    def _tell_of_house(self, notice: msgspec.Struct) -> None:
+        self._say(Notice(encode_plain(notice)))
 
     def _begin_to_serve(self, system: ProcessSystem) -> None:
         if self._why:

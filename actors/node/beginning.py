@@ -35,13 +35,14 @@ class Terms(NamedTuple):
 class House(Protocol):
     """What the layer above knows of a node: what runs there, and what it leaves."""
 
-    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None]) -> ProcessSystem:
+    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None], lease: float) -> ProcessSystem:
         """Return the process system, as the host wants it. In a thread of its own; raises whatever is wrong with that.
 
         Args:
             body: what the host says.
             io: the system's I/O thread.
             tell: tells the host something; in any thread.
+            lease: the system's.
         """
         ...
 

@@ -293,6 +293,7 @@ class Configuration(msgspec.Struct, frozen=True):
         short_rehearsal: the same, of one with what most actors have in common; empty if there is none.
         for_many: whether the zygote rehearses from the beginning, or not before the second actor.
         host_name: what `multiprocessing` calls the host.
+        lease: seconds without a packet after which the zygote ends everything; 0: it needs none.
     """
 
     host_pid: int
@@ -305,6 +306,7 @@ class Configuration(msgspec.Struct, frozen=True):
     short_rehearsal: bytes
     for_many: bool
     host_name: str = "MainProcess"
+    lease: float = 0.0
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork", omit_defaults=True):

@@ -47,6 +47,7 @@ from ..linux.mark import keep_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
 from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote, Preload
+from .lease import Lease
 from .loading import load, load_late
 from .reaper import Reaper
 from .setup import (
@@ -101,6 +102,7 @@ class _Zygote:
         self._descriptor_limits = raise_descriptor_limit()
         self._reaper = Reaper()
         self._host = host
+        self._lease = Lease(configuration.lease) if configuration.lease else None
         self._oom_score, self._own_oom_score = open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
@@ -171,10 +173,14 @@ class _Zygote:
                 for exited in self._reaper.reap():
                     self._send(exited)
                     self._has_one_ended = True
-            if self._host in ready:
+            if self._host in ready or not self._is_wanted(is_asked=control in ready):
                 break
-            if control in ready and not self._take_requests():
-                break
+
+    def _is_wanted(self, *, is_asked: bool) -> bool:
+        """Take up what is asked; return whether the host is still there, and not silent for longer than it may be."""
+        if is_asked and not self._take_requests():
+            return False
+        return self._lease is None or not self._lease.has_ended(is_heard=is_asked)
 
     def _chores(self) -> tuple[deque[Callable[[], None]], deque[Callable[[], None]]]:
         """Return what there is to do soon, and what is to wait until nothing has been asked for a while."""

@@ -78,7 +78,7 @@ class NodeHouse:
         """See `House`."""
         return str(self._run.path)
 
-    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None]) -> ProcessSystem:
+    def set_up(self, body: bytes, io: IOThread, tell: Callable[[msgspec.Struct], None], lease: float) -> ProcessSystem:
         """See `House`."""
         setup = msgspec.msgpack.decode(body, type=NodeSetup)
         self._io, self._tell = io, tell
@@ -87,7 +87,7 @@ class NodeHouse:
         folders = [str(folder) for folder in self._files.code]
         sys.path[:0] = folders
         arguments: dict[str, Any] = pickle.loads(setup.system)  # noqa: S301 - the host has proven that it is the host
-        return ProcessSystem(**arguments, folders=folders, io=io, preload_failed=self._tell_of_failure)
+        return ProcessSystem(**arguments, folders=folders, io=io, lease=lease, preload_failed=self._tell_of_failure)
 
     def _tell_of_failure(self, entry: str, error: ErrorData) -> None:
         self._tell(NotPreloaded(entry, error))

@@ -230,6 +230,24 @@ def test_a_node_that_is_silent_is_lost_and_what_runs_there_ends_though_its_agent
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_little_patience")
+def test_what_runs_on_a_node_whose_agent_is_stopped_ends_before_its_host_gives_the_node_up(
+    lab: SshPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_link, "PATIENCE", 10 * PATIENCE)
+    with opened(only(lab)) as runtime:
+        task = runtime.run("leaves_a_daemon", "go")
+        pids = list(map(int, said(runtime, task).split()))
+        (agent,) = agents_of_nodes()
+        agent.send_signal(signal.SIGSTOP)
+
+        wait_until(lambda: all(map(is_gone, pids)), "the zygote's lease has ended", limit=PATIENCE)
+
+        agent.send_signal(signal.SIGCONT)
+        assert ended(runtime, task).status == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_little_patience")
 def test_a_node_that_hears_nothing_of_its_host_ends_all_with_its_lease(lab: SshPlace) -> None:
     with opened(only(lab)) as runtime:
         task = runtime.run("leaves_a_daemon", "go")
