@@ -38,6 +38,7 @@ from ..wire.node import (
     Serving,
     Setup,
     Signal,
+    Taken,
     ToNode,
     TrackerFor,
     Versions,
@@ -133,7 +134,7 @@ class NodeLink:
         self._last_words = last_words
         self._ended = ""
         self._fetched = itertools.count(1)
-        self._openings = Openings(address, io, self._handshake, lambda key: key in self.processes)
+        self._openings = Openings(address, io, self._handshake, lambda key: key in self.processes, self._lose)
         self._control = control
         self._line: ControlLine[FromNode] | None = None
 
@@ -248,7 +249,7 @@ class NodeLink:
     def drop(self, key: int) -> None:
         """A process has ended, or never will have been one. For the I/O thread."""
         if self.processes.pop(key, None) is not None:
-            self._openings.taken(key)
+            self._openings.done(key)
             self._listener.node_has_room(self)
 
     def leave(self) -> None:
@@ -282,6 +283,8 @@ class NodeLink:
                 self._on_serving(message)
             case Parting(why):
                 self._lose(_clause(why))
+            case Taken(key):
+                self._openings.came(key)
             case Forked(key, pid) if 0 < pid <= _HIGHEST_PID:
                 self._on_forked(key, pid)
             case ForkFailed(key, what):
@@ -295,7 +298,7 @@ class NodeLink:
                 raise ProtocolError("what it may not say now")
 
     def _on_forked(self, key: int, pid: int) -> None:
-        self._openings.taken(key)
+        self._openings.done(key)
         if (process := self.processes.get(key)) is not None:
             process.on_forked_there(pid)
         else:  # nobody wants it any more

@@ -16,7 +16,7 @@ from typing import Final
 from ..wire.node import PATIENCE, Opening, encode_node
 from .connecting import Address, begin_to_connect
 from .handshake import HostHandshake
-from .io import READ, WRITE, IOThread
+from .io import READ, WRITE, IOThread, Timer
 
 __all__ = ["Openings"]
 
@@ -35,17 +35,26 @@ class Openings:
         io: the I/O thread.
         handshake: with the node, for the proofs.
         is_wanted: whether the process of a key has not ended meanwhile.
+        dead: is called where the node does not take one, with a clause about it: what leads there takes nothing, though
+            the node's own connection may live.
     """
 
     def __init__(
-        self, address: Address, io: IOThread, handshake: HostHandshake, is_wanted: Callable[[int], bool]
+        self,
+        address: Address,
+        io: IOThread,
+        handshake: HostHandshake,
+        is_wanted: Callable[[int], bool],
+        dead: Callable[[str], None],
     ) -> None:
         self._address = address
         self._io = io
         self._handshake = handshake
         self._is_wanted = is_wanted
+        self._dead = dead
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._opened: set[int] = set()
+        self._late: dict[int, Timer] = {}
         self._knocks: set[Knock] = set()
         self._is_closed = False
 
@@ -96,14 +105,22 @@ class Openings:
         self._waiting.append((opening.key, lambda: self.open(knock, failed)))
         self._go_on()
 
-    def taken(self, key: int) -> None:
-        """The node has taken a process's connection, or never will: the next may come."""
+    def came(self, key: int) -> None:
+        """The node has a process's connection."""
+        if (late := self._late.pop(key, None)) is not None:
+            late.cancel()
+
+    def done(self, key: int) -> None:
+        """The node has begun a process, or never will: the next may come."""
+        self.came(key)
         self._opened.discard(key)
         self._go_on()
 
     def close(self) -> None:
         """Open no more, and close those that are not answered yet; nobody is told."""
         self._is_closed = True
+        for late in self._late.values():
+            late.cancel()
         for knock in self._knocks:
             knock.close()
 
@@ -112,7 +129,11 @@ class Openings:
             key, begin = self._waiting.popleft()
             if self._is_wanted(key):
                 self._opened.add(key)
+                self._late[key] = self._io.call_later(PATIENCE, self._give_up)
                 begin()
+
+    def _give_up(self) -> None:
+        self._dead(f"it took no connection for a task within {PATIENCE:g} s")
 
 
 class Knock:

@@ -114,8 +114,7 @@ class RemoteProcess(ActorProcess):
 
     def kill(self) -> None:
         """Send SIGKILL, as any process; one that no node has been asked for has ended at once."""
-        self._kill_wanted = True
-        self.send_signal(signal.SIGKILL)
+        super().kill()
         if self.node is None:
             self._io.call(self._end_homeless)
         else:

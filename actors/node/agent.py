@@ -44,6 +44,7 @@ from ..wire.node import (
     Serving,
     Setup,
     Signal,
+    Taken,
     ToNode,
     TrackerFor,
     decode_to_node,
@@ -280,6 +281,7 @@ class NodeAgent:
     def _fork(self, opening: Opening, channel: socket.socket) -> None:
         system = self._system
         assert system is not None  # noqa: S101 - nothing is proven before
+        self._say(Taken(opening.key))
         if missing := self._house.missing(opening.directory):
             channel.close()
             self._say(ForkFailed(opening.key, missing))

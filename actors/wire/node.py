@@ -46,6 +46,7 @@ __all__ = [
     "Serving",
     "Setup",
     "Signal",
+    "Taken",
     "ToNode",
     "TrackerFor",
     "Versions",
@@ -231,6 +232,12 @@ class Parting(msgspec.Struct, frozen=True, tag="parting"):
     why: str
 
 
+class Taken(msgspec.Struct, frozen=True, tag="taken"):
+    """Node to host, once for each `Opening`, before anything is done for it: its connection has come."""
+
+    key: int
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Node to host: a message of the layer above."""
 
@@ -259,7 +266,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 
 
 ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave
-FromNode: TypeAlias = Challenge | Known | Serving | Forked | ForkFailed | Ended | Beat | Notice | Parting
+FromNode: TypeAlias = Challenge | Known | Serving | Taken | Forked | ForkFailed | Ended | Beat | Notice | Parting
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _first: Final[msgspec.msgpack.Decoder[First]] = msgspec.msgpack.Decoder(First)

@@ -68,6 +68,9 @@ _AT_ONCE: Final = 0.2
 _END: Final = 3.0
 """Seconds that ssh may take to end once the agent has been told to."""
 
+_TERMINATED: Final = 0.5
+"""Seconds that it may take when it is asked to; one that is stopped, or hangs, is killed then."""
+
 _PLAIN: Final = re.compile(r"[\w@%+=:,./~-]+", re.ASCII)
 
 
@@ -99,6 +102,7 @@ class SshLauncher:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._running: dict[str, list[subprocess.Popen[bytes]]] = {}
+        self._released: dict[str, int] = {}
         self._folder = folder
         try:
             folder.mkdir(mode=0o700, parents=True)
@@ -129,6 +133,8 @@ class SshLauncher:
         with self._lock:
             for process in self._running.get(name, ()):
                 process.terminate()
+            if name in self._released:
+                os.eventfd_write(self._released[name], 1)
 
     def close(self) -> None:
         """See `Launcher`."""
@@ -179,6 +185,7 @@ class SshLauncher:
         words = LastWords()
         with contextlib.ExitStack() as ending:
             ending.callback(words.close)
+            released = ending.enter_context(self._told_of_release(host))
             ours, theirs = socket.socketpair()
             ending.callback(ours.close)
             with theirs:
@@ -193,8 +200,21 @@ class SshLauncher:
                     # What is handed over is somebody else's to close.
                     found(NodeFound(host, f"/proc/self/{here}", token, ours.dup(), "ssh"))
                     ours.close()
-                    _wait_for_end(words, agent, way)
+                    _wait_for_end(words, released, agent, way)
             return words.last_line()
+
+    @contextlib.contextmanager
+    def _told_of_release(self, host: str) -> Iterator[int]:
+        """Give a descriptor that is ready once `release` is called: a process that is stopped does not end by that."""
+        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        with self._lock:
+            self._released[host] = descriptor
+        try:
+            yield descriptor
+        finally:
+            with self._lock:
+                del self._released[host]
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _ended(self, host: str, process: subprocess.Popen[bytes]) -> Iterator[None]:
@@ -209,7 +229,11 @@ class SshLauncher:
             if process.stdin is not None:
                 process.stdin.close()
             process.terminate()
-            process.wait()
+            try:
+                process.wait(_TERMINATED)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
             with self._lock:
                 self._running[host].remove(process)
 
@@ -241,12 +265,13 @@ class SshLauncher:
         return False
 
 
-def _wait_for_end(words: LastWords, *processes: subprocess.Popen[bytes]) -> None:
-    """Wait until one of these has ended, and take what they write meanwhile."""
+def _wait_for_end(words: LastWords, released: int, *processes: subprocess.Popen[bytes]) -> None:
+    """Wait until one of these has ended, or all are released, and take what they write meanwhile."""
     poll = select.poll()
     poll.register(words.reading, select.POLLIN)
+    poll.register(released, select.POLLIN)
     with contextlib.ExitStack() as closing:
-        descriptors = set()
+        descriptors = {released}
         for process in processes:
             descriptor = os.pidfd_open(process.pid)
             closing.callback(os.close, descriptor)

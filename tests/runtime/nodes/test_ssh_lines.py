@@ -12,6 +12,7 @@ import psutil
 import pytest
 from processes_and_waits import descendants_of, wait_until
 from ssh_server import needs_sshd, ssh_place
+from subactors.actors.host import openings, remote
 from subactors.runtime import Runtime, SshPlace
 from teams import PATIENCE
 
@@ -52,6 +53,47 @@ def test_what_is_written_last_on_a_node_says_why_it_is_lost_though_the_line_is_c
         (view,) = runtime.wait([task], timeout=PATIENCE)
 
     assert view.reason == f"Node {lab.hosts[0]} was lost (The disk is full)."
+
+
+def way_for_tasks() -> psutil.Process:
+    """The ssh that tasks' connections go through."""
+    (way,) = [process for process in psutil.Process().children() if process.cmdline()[-1:] == ["exec cat"]]
+    return way
+
+
+@pytest.mark.slow
+def test_a_node_whose_line_for_tasks_takes_nothing_is_lost_in_words_and_leaves_no_ssh(
+    lab: SshPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openings, "PATIENCE", 1.0)
+    with opened(lab, tmp_path) as runtime:
+        runtime.run("tells_where", "go").result(PATIENCE)
+        way = way_for_tasks()
+        way.suspend()
+
+        (view,) = runtime.wait([runtime.run("tells_where", "go")], timeout=PATIENCE)
+
+        assert view.reason == f"Node {lab.hosts[0]} was lost (it took no connection for a task within 1 s)."
+        wait_until(lambda: not way.is_running(), "its ssh is killed", limit=PATIENCE)
+
+
+@pytest.mark.slow
+def test_a_task_that_is_stopped_before_its_node_has_forked_it_does_not_wait_for_the_node(
+    lab: SshPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openings, "PATIENCE", 10 * PATIENCE)
+    monkeypatch.setattr(remote, "_KILL_LIMIT", 10 * PATIENCE)
+    with opened(lab, tmp_path) as runtime:
+        runtime.run("tells_where", "go").result(PATIENCE)
+        way = way_for_tasks()
+        way.suspend()
+        task = runtime.run("tells_where", "go")
+        wait_until(lambda: task.view().node, "it is on its way to the node", limit=PATIENCE)
+        task.stop()
+
+        assert runtime.wait([task], timeout=PATIENCE)[0].status == "stopped"
+
+    assert not way.is_running()
 
 
 def test_sockets_of_ssh_lie_in_the_runs_folder_however_long_its_name_is_and_are_gone_with_the_run(
