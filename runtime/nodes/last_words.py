@@ -13,14 +13,19 @@ __all__ = ["LastWords", "last_line"]
 _KEPT: Final = 4096
 """Bytes that are kept; the last line is looked for in them."""
 
+_AT_ONCE: Final = 16
+"""Pieces that are taken in one go: a flood has no end."""
+
 _LONGEST: Final = 300
 """Characters of that line that are told."""
 
 
 def last_line(written: bytes) -> str:
-    """Return the last line of what a program has written, as a clause; empty if it has written nothing."""
-    lines = written[-_KEPT:].decode("utf-8", "replace").strip().splitlines()
-    return one_line(lines[-1], _LONGEST).strip().rstrip(".") if lines else ""
+    """Return the last line that says something of what a program has written, as a clause; empty if none does."""
+    for line in reversed(written[-_KEPT:].decode("utf-8", "replace").splitlines()):
+        if any(map(str.isalnum, line)):
+            return one_line(line, _LONGEST).strip().rstrip(".")
+    return ""
 
 
 class LastWords:
@@ -45,9 +50,11 @@ class LastWords:
     def take(self) -> bool:
         """Take what has been written; False if nobody can write any more."""
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.reading, 65536):
+            for _ in range(_AT_ONCE):
+                data = os.read(self.reading, 65536)
+                if not data:
+                    return False
                 self._kept = (self._kept + data)[-_KEPT:]
-            return False
         return True
 
     def last_line(self) -> str:
