@@ -18,6 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from ...actors import NodeAgent, Pipes, Terms, check_platform, open_standard_descriptors
+from .left_sockets import remove_left_sockets
 from .tls_files import TlsFiles
 
 __all__ = ["main"]
@@ -90,6 +91,7 @@ def _listener(beginning: _Beginning) -> Iterator[socket.socket]:
             path = Path(msgspec.json.decode(beginning.listen["unix"], type=str))
             path.parent.mkdir(mode=0o700)
             undoing.callback(path.parent.rmdir)
+            remove_left_sockets(path.parent)
             listener = undoing.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(str(path))
             undoing.callback(path.unlink, missing_ok=True)

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from subactors.actors.wire.node import (
     Proof,
     Serving,
     Setup,
+    Taken,
     encode_node,
     proven,
 )
@@ -114,10 +116,11 @@ def test_a_connection_that_has_brought_its_proof_is_not_pushed_out_by_strangers(
             strangers = [HostEnd(there) for _ in range(2 * MOST_AT_THE_DOOR)]
             there.process.send_signal(18)
 
-            failed = host.next()
+            taken, failed = host.next(), host.next()
 
         for stranger in strangers:
             stranger.channel.close()
+        assert taken == Taken(1)
         assert (failed.key, "there is no folder /nowhere" in failed.message) == (1, True)
 
 
@@ -226,6 +229,18 @@ def test_an_agent_by_pipes_leaves_no_socket_behind(tmp_path: Path) -> None:
         process.wait(PATIENCE)
 
     assert not path.parent.exists()
+
+
+def test_an_agent_removes_what_one_that_was_killed_has_left() -> None:
+    with tempfile.TemporaryDirectory() as around:
+        killed, path = (Path(around, "subactors-" + digit * 16, "agent") for digit in "12")
+        with _piped(killed) as process:
+            wait_until(killed.exists, "it listens")
+            process.kill()
+        os.utime(killed.parent, (0, 0))
+        with _piped(path) as process:
+            wait_until(lambda: path.exists() and not killed.parent.exists(), "it is removed")
+            process.kill()
 
 
 def _piped(path: Path) -> subprocess.Popen[bytes]:
