@@ -19,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from ..nodes.greeting import behind, complaint
+from ..nodes.last_words import last_line
 from ..nodes.tls_files import TlsFiles, tls_files_of
 from ..team.places import PlaceConfig, RayPlace, SshPlace
 from ..text import duration, one_line
@@ -50,6 +52,7 @@ try:
     ours = version("subactors")
 except PackageNotFoundError:
     ours = ""
+print("\\0subactors-node", flush=True)
 print(json.dumps([platform.python_version(), sys.implementation.name, ours]))
 """
 
@@ -103,18 +106,16 @@ def _of_host(ssh: str, place: SshPlace, host: str) -> Finding:
             capture_output=True,
             timeout=_PATIENCE,
             check=False,
-            text=True,
-            errors="replace",
         )
     except subprocess.TimeoutExpired:
         return Finding(what, "!!", f"has not answered within {_PATIENCE:g} s")
     except OSError as error:
         return Finding(what, "!!", f"{ssh} cannot be run: {error.strerror or error}")
     try:
-        # What a shell's start-up files print comes first.
-        python, implementation, ours = json.loads(done.stdout.strip().rpartition("\n")[2])
+        # What a shell's start-up files print comes first, and is skipped as where tasks are to run there.
+        python, implementation, ours = json.loads(behind(done.stdout) or b"")
     except ValueError:
-        said = done.stderr.strip().rpartition("\n")[2] or f"it ended with status {done.returncode}"
+        said = last_line(done.stderr) or complaint(done.stdout) or f"it ended with status {done.returncode}"
         fault = "cannot be reached" if done.returncode == _OF_SSH else f"{place.python} cannot be run there"
         return Finding(what, "!!", f"{fault}: {one_line(said, 300)}")
     fault = _fault(str(python), str(implementation), str(ours))

@@ -18,6 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from ...actors import NodeAgent, Pipes, Terms, check_platform, open_standard_descriptors
+from .greeting import GREETING
 from .left_sockets import remove_left_sockets
 from .tls_files import TlsFiles
 
@@ -60,6 +61,7 @@ def _serve(beginning: _Beginning, listener: socket.socket, answer: dict[str, obj
     _leave_standard_streams()
     control = None
     if beginning.control == "stdio":
+        os.write(writing, GREETING)
         control = Pipes(reading, writing)
     else:
         os.write(writing, msgspec.json.encode(answer) + b"\n")

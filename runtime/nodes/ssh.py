@@ -26,6 +26,7 @@ from ...actors import environment
 from ...actors.regular_files import Folder, exists
 from ..errors import RequirementError, StateError
 from ..team.places import SshPlace
+from .greeting import Greeting
 from .last_words import LastWords
 from .launcher import NodeFound
 
@@ -52,10 +53,10 @@ _WAIT: Final = "exec cat"
 messages back until those before are acknowledged, which is 40 ms for each start."""
 
 _LOOK_EVERY: Final = 0.02
-"""Seconds between looks at whether the way for tasks is there."""
+"""Seconds between looks at whether the way for tasks is there, and the agent."""
 
-_PATIENCE: Final = 20.0
-"""Seconds in which that must be there."""
+_PATIENCE: Final = 30.0
+"""Seconds in which that must be there, and the agent begin to speak."""
 
 _AGAIN: Final = 5.0
 _AGAIN_AT_MOST: Final = 60.0
@@ -188,6 +189,7 @@ class SshLauncher:
             released = ending.enter_context(self._told_of_release(host))
             ours, theirs = socket.socketpair()
             ending.callback(ours.close)
+            greeting = Greeting(ours)
             with theirs:
                 agent = self._start(host, (), self._command(), (theirs.fileno(), theirs.fileno()), words)
                 ending.enter_context(self._ended(host, agent))
@@ -196,12 +198,12 @@ class SshLauncher:
             words.begin()
             with contextlib.suppress(OSError):  # ssh has ended; it says why
                 ours.sendall(json.dumps(beginning).encode() + b"\n")
-                if self._wait_for(self._folder / f"{number}", words, agent, way):
+                if self._wait_for(self._folder / f"{number}", greeting, words, agent, way):
                     # What is handed over is somebody else's to close.
                     found(NodeFound(host, f"/proc/self/{here}", token, ours.dup(), "ssh"))
                     ours.close()
                     _wait_for_end(words, released, agent, way)
-            return words.last_line()
+            return (greeting.is_late and greeting.complaint()) or words.last_line() or greeting.complaint()
 
     @contextlib.contextmanager
     def _told_of_release(self, host: str) -> Iterator[int]:
@@ -253,14 +255,19 @@ class SshLauncher:
             start_new_session=True,
         )
 
-    def _wait_for(self, socket_file: Path, words: LastWords, *processes: subprocess.Popen[bytes]) -> bool:
-        """Wait until the way for tasks is there; False if one of these has ended, or that takes too long."""
+    def _wait_for(
+        self, socket_file: Path, greeting: Greeting, words: LastWords, *processes: subprocess.Popen[bytes]
+    ) -> bool:
+        """Wait for the way for tasks, and the agent's greeting; False if one of these has ended, or it takes too long.
+
+        What comes before the greeting is skipped; too much of it is taken for no agent.
+        """
         until = time.monotonic() + _PATIENCE
         while not self._closing.wait(_LOOK_EVERY) and time.monotonic() < until:
             words.take()
-            if any(process.poll() is not None for process in processes):
+            if greeting.is_late or any(process.poll() is not None for process in processes):
                 return False
-            if exists(socket_file):
+            if greeting.has_come() and exists(socket_file):
                 return True
         return False
 

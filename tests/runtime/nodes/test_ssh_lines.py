@@ -14,6 +14,7 @@ from processes_and_waits import descendants_of, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import openings, remote
 from subactors.runtime import Runtime, SshPlace
+from subactors.runtime.cli.place_means import place_findings
 from teams import PATIENCE
 
 pytestmark = needs_sshd
@@ -94,6 +95,44 @@ def test_a_task_that_is_stopped_before_its_node_has_forked_it_does_not_wait_for_
         assert runtime.wait([task], timeout=PATIENCE)[0].status == "stopped"
 
     assert not way.is_running()
+
+
+def printing(lab: SshPlace, folder: Path, command: str) -> SshPlace:
+    """The node where something is printed before the agent begins, as by a start-up file of a shell."""
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\n{command}\nexec {lab.python} "$@"\n')
+    python.chmod(0o755)
+    return msgspec.structs.replace(lab, python=str(python))
+
+
+def test_what_a_shell_prints_before_the_agent_begins_is_skipped(lab: SshPlace, tmp_path: Path) -> None:
+    place = printing(lab, tmp_path, "printf 'Welcome to box1!\\nLast login: '")
+    with opened(place, tmp_path) as runtime:
+        (view,) = runtime.wait([runtime.run("tells_where", "go")], timeout=PATIENCE)
+    *_, found = place_findings((place,), ping=True)
+
+    assert (view.status, view.reason) == ("completed", "")
+    assert (found.state, found.how.partition(" after ")[0]) == ("ok", "answers")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("yes Welcome | head -c 100000", "its shell printed more than 64 kB before any agent spoke: 'Welcome Welcome "),
+        ("echo No account.; exit 1", "its shell printed something before any agent spoke: 'No account.'"),
+    ],
+)
+def test_a_node_whose_shell_prints_too_much_or_no_agent_is_not_had_in_words_that_quote_it(
+    lab: SshPlace, tmp_path: Path, command: str, words: str
+) -> None:
+    place = printing(lab, tmp_path, command)
+    with opened(place, tmp_path) as runtime:
+        (view,) = runtime.wait([runtime.run("tells_where", "go")], timeout=PATIENCE)
+    *_, found = place_findings((place,), ping=True)
+
+    assert view.status == "failed"
+    assert words in view.reason
+    assert (found.state, words in found.how) == ("!!", True)
 
 
 def test_sockets_of_ssh_lie_in_the_runs_folder_however_long_its_name_is_and_are_gone_with_the_run(
