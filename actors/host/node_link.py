@@ -339,6 +339,7 @@ class NodeLink:
             survivors=message.survivors,
             survivor_ids=message.survivor_ids,
             group=message.group,
+            disconnected=message.disconnected,
         )
 
         def home() -> None:

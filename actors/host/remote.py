@@ -156,6 +156,7 @@ class RemoteProcess(ActorProcess):
         if self._expelled and not self._finished:
             seen = ProcessExit(lost=self._expelled)
         self._seen = seen
+        self._disconnected = self._disconnected or seen.disconnected
         if self._timer is not None:
             self._timer.cancel()
         if self._is_closed_there or self._violation:

@@ -349,6 +349,7 @@ class NodeAgent:
             survivors=seen.survivors,
             survivor_ids=seen.survivor_ids,
             group=seen.group,
+            disconnected=process.is_disconnected,
         )
         self._house.left(process, lambda left: self._say(msgspec.structs.replace(ended, left=encode_plain(left))))
 

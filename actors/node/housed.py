@@ -35,6 +35,9 @@ _LINGER: Final = 30.0
 _LOOK_EVERY: Final = 0.01
 """Seconds between looks at whether they are."""
 
+_DISCONNECTED: Final = 1.0
+"""Seconds that a process may live on which has closed its channel: it ends itself some seconds after it noticed."""
+
 _READ: Final = 65536
 
 _INT: Final = 4
@@ -56,6 +59,11 @@ class HousedProcess(ForkedProcess):
         forget: is called with the key, last.
         tell: tells the host, in the I/O thread.
         ended: is called with it, and with its exit, once; in the I/O thread.
+
+    Attributes:
+        host_key: see above.
+        label: see above.
+        is_disconnected: whether it has been killed because it had closed its channel, and lived on.
     """
 
     def __init__(
@@ -78,7 +86,9 @@ class HousedProcess(ForkedProcess):
         self._link = f"socket:[{os.fstat(channel.fileno()).st_ino}]"
         self.host_key = host_key
         self.label = label
+        self.is_disconnected = False
         self._looked_at = False
+        self._losing = False
         self._tell = tell
         self._tell_ended = ended
 
@@ -129,11 +139,18 @@ class HousedProcess(ForkedProcess):
 
     def look_at_channel(self) -> None:
         """See `ForkedProcess`: its host does not notice by itself, as this process has the channel, too."""
-        if self._pid is None or self.end is not None:
+        if self._pid is None or self.end is not None or self._gone or self._losing:
             return
         if self._looked_at and kernel.has_lost(self._pid, CHANNEL, self._link):
+            self._losing = True
             self._say_that_it_is_over()
+            self._io.call_later(_DISCONNECTED, self._end_disconnected)
         self._looked_at = True
+
+    def _end_disconnected(self) -> None:
+        if self.end is None and not self._gone:
+            self.is_disconnected = True
+            self.kill()
 
     def _say_that_it_is_over(self) -> None:
         with contextlib.suppress(OSError):

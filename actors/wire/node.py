@@ -250,6 +250,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     Attributes:
         unobserved: why nobody knows how it ended; empty if that is known.
         left: what it has left in files, encoded by the layer above.
+        disconnected: whether it was ended because it had closed its channel, and lived on.
     """
 
     key: int
@@ -263,6 +264,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
     survivor_ids: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MOST_NAMED)] = ()
     group: GroupUse | None = None
     left: msgspec.Raw = msgspec.Raw()
+    disconnected: bool = False
 
 
 ToNode: TypeAlias = Control | Proof | Setup | Signal | TrackerFor | Order | Beat | Leave

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "closes_its_connection",
     "floods",
     "holds_devices",
     "leaves_a_daemon",
@@ -81,6 +82,12 @@ def holds_devices(task: Any) -> None:
     """Say which GPUs it may use, and hold them."""
     task.emit(f"{os.environ.get('CUDA_VISIBLE_DEVICES')}\n")
     time.sleep(600)
+
+
+def closes_its_connection(task: Any) -> None:
+    """Close all that is open, as a daemon does at its start, and say something."""
+    os.closerange(3, 1000)
+    task.emit("Nobody hears this.")
 
 
 def floods(task: Any) -> None:

@@ -13,7 +13,14 @@ from subactors.runtime import Runtime, TaskView
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
 
-AGENTS = ("leaves_a_daemon", "once_then_waits", "says_much", "tells_where", "writes_a_large_result")
+AGENTS = (
+    "closes_its_connection",
+    "leaves_a_daemon",
+    "once_then_waits",
+    "says_much",
+    "tells_where",
+    "writes_a_large_result",
+)
 
 TEAM: dict[str, Any] = {
     "agents": {

@@ -90,6 +90,15 @@ def test_whoever_watches_sees_the_tasks_on_nodes_and_what_they_use(lab: SshPlace
         assert [change["id"] for change in watched().changed] == [task.id]
 
 
+@pytest.mark.slow
+def test_tasks_on_a_node_that_close_their_connection_are_ended_in_the_same_words_as_here(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        tasks = [runtime.run("closes_its_connection", "go") for _ in range(8)]
+        reasons = {ended(runtime, task).reason.partition(":")[0] for task in tasks}
+
+    assert reasons == {"Nothing that it says arrives any more"}
+
+
 # --- what cannot be had ---------------------------------------------------------------------------------------------
 
 
