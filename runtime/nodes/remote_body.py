@@ -45,6 +45,11 @@ class BodysPlace(Protocol):
         """The place's name."""
         ...
 
+    @property
+    def why_none(self) -> str:
+        """Why no node of it takes tasks, as a clause; empty where that is not so. In any thread."""
+        ...
+
     def spawn(
         self,
         body: RemoteBody,
@@ -151,8 +156,8 @@ class RemoteBody:
     def waits_for(self) -> str:
         """See `Body`."""
         is_waiting = self._process is not None and self._process.node is None and self._process.end is None
-        why = f": {self.booking.why}" if self.booking is not None and self.booking.why else ""
-        return f"a node of place {self.place.name}{why}" if is_waiting else ""
+        why = self.place.why_none or (self.booking.why if self.booking is not None else "")
+        return f"a node of place {self.place.name}{why and f': {why}'}" if is_waiting else ""
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""

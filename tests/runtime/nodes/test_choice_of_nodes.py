@@ -82,6 +82,25 @@ def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) ->
         assert ended(runtime, second).status == "completed"
 
 
+def test_tasks_fail_in_words_once_every_node_of_a_place_of_ssh_is_drained(lab: SshPlace) -> None:
+    one, two = lab.hosts
+    with opened(msgspec.structs.replace(lab, max_tasks=1)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        running = [runtime.run("leaves_a_daemon", "go") for _ in lab.hosts]
+        for task in running:
+            said(runtime, task)
+        waiting = runtime.run("tells_where", "go")
+        wait_until(lambda: runtime.view(waiting).doing, "it waits", limit=PATIENCE)
+        for host in lab.hosts:
+            runtime.drain(host)
+        views = [ended(runtime, task) for task in (waiting, runtime.run("tells_where", "go"))]
+
+        assert {view.status for view in views} == {"failed"}
+        for view in views:
+            assert f"place lab has no node. {one} is drained. {two} is drained." in view.reason
+        assert {runtime.view(task).status for task in running} == {"running"}
+
+
 def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
     with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
         first = runtime.run("leaves_a_daemon", "go")
