@@ -118,6 +118,11 @@ class RemoteBody:
         return self.place.spawn(self, actor_class, spec, listener=listener, limits=limits, fenced=fenced is not False)
 
     @property
+    def place_name(self) -> str:
+        """See `Body`."""
+        return self.place.name
+
+    @property
     def link(self) -> Node | None:
         """Its node, while that is there."""
         return self._process.node if self._process is not None else None

@@ -44,6 +44,11 @@ class Body(Protocol):
         ...
 
     @property
+    def place_name(self) -> str:
+        """The name of the place where its processes run; empty: the host's own machine."""
+        ...
+
+    @property
     def node(self) -> str:
         """The machine on which its latest process runs, or ran; empty if that is the host's, or not decided yet."""
         ...

@@ -54,6 +54,27 @@ def test_an_executor_calls_functions_at_the_place_that_it_is_given(lab: SshPlace
     assert sorted(nodes) == sorted([lab.hosts[0], lab.hosts[0], ""])
 
 
+def test_a_task_without_a_place_runs_at_that_of_the_task_that_it_is_to_be_near(lab: SshPlace) -> None:
+    with Runtime(standby=0, places=[lab]) as runtime:
+        there, here = runtime.submit(len, "x", place=lab.name), runtime.submit(len, "x")
+        tasks = [
+            runtime.submit(len, "x", near=there),
+            runtime.submit(len, "x", near=here),
+            runtime.submit(len, "x", near=there, place=""),
+        ]
+        assert [task.result(PATIENCE) for task in tasks] == [1, 1, 1]
+        assert [task.view().node for task in tasks] == [lab.hosts[0], "", ""]
+
+
+def test_a_place_that_is_named_for_a_task_wins_over_that_of_the_task_that_it_is_to_be_near(lab: SshPlace) -> None:
+    team = {"agents": {"where": {"entrypoint": "node_entrypoints:tells_where", "place": lab.name}}}
+    with Runtime.from_mapping(team, standby=0, places=[lab]) as runtime:
+        here = runtime.submit(len, "x")
+        task = runtime.run("where", "go", near=here)
+        task.result(PATIENCE)
+        assert task.view().node == lab.hosts[0]
+
+
 def test_an_executor_for_event_loops_calls_functions_at_the_place_that_it_is_given(lab: SshPlace) -> None:
     async def main() -> tuple[Any, list[str]]:
         async with AsyncRuntime(standby=0, places=[lab]) as runtime, runtime.group() as group:
