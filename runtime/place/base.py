@@ -186,7 +186,7 @@ class Place(Protocol):
         """
 
     def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
-        """Have a node take no new task. Returns at once; to be repeated harms nothing.
+        """Have a node take no new task, in each place that has one. Returns at once; to be repeated harms nothing.
 
         Args:
             name: of the node.
