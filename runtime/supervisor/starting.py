@@ -183,7 +183,7 @@ class Starter:
 
     def _in_its_place(self, request: RunTask, near: Body | None) -> RunTask:
         """Return a request with the place of what it is to be near, where nothing else names one for it."""
-        if near is None:
+        if near is None or not near.place_name:
             return request
         agent = self._team.agents.get(request.agent) if not request.call else None
         if request.options.place is not None or self._team.settings.place or (agent is not None and agent.place):
