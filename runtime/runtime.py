@@ -74,6 +74,9 @@ class Runtime(RuntimeBase, BlockingVerbs):
     def drain(self, name: str, *, stop: bool = False) -> NodeView | None:
         """Have a node take no new task, and return it as it is then; None if nothing is left of it.
 
+        A machine that is in several places is drained in each. Returned is the node of the first of them; `nodes` has
+        all.
+
         Args:
             name: of the node, as `nodes` has it.
             stop: whether its tasks are ended at once: those with a restart policy start again on another node, the

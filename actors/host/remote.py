@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,8 @@ from .exit import ProcessExit
 from .process import ActorProcess, ProcessListener
 
 if TYPE_CHECKING:
+    import pykka
+
     from .io import IOThread
     from .shell import Shell
     from .system import ProcessSystem, Startable
@@ -111,6 +113,12 @@ class RemoteProcess(ActorProcess):
 
     def appear(self) -> None:
         """It is no child of the host's: its id may be that of any process here."""
+
+    def stop(self, reply_to: pykka.Future[Any] | None = None) -> None:
+        """Ask it to stop, as any process; one that has no node yet has ended at once: nothing of it runs."""
+        super().stop(reply_to)
+        if self.node is None:
+            self._io.call(self._end_homeless)  # a node that it gets before that has the stop, too
 
     def kill(self) -> None:
         """Send SIGKILL, as any process; one that no node has been asked for has ended at once."""

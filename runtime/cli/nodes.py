@@ -80,15 +80,19 @@ def drain_node(root: Path, name: str, run: str | None, *, stop: bool, as_json: b
     for warning in warnings:
         warn(warning)
     node = find_node(nodes, name)
+    before = sum(each.view.tasks for each in nodes if (each.run, each.view.name) == (node.run, node.view.name))
     try:
-        view = drain(node, stop=stop)
+        views = drain(node, stop=stop)
     except KeyboardInterrupt:
         return INTERRUPTED
-    if as_json and view is not None:
-        print_json(_plain(ListedNode(view, node.run, node.host_pid)))
-    elif not (as_json or manner.quiet):
-        left = view.tasks if view is not None else 0
-        out.sentence(f"Node {node.view.name} takes no new tasks. {_what_becomes(left, node.view.tasks, stop=stop)}")
+    if as_json:
+        for view in views:
+            print_json(_plain(ListedNode(view, node.run, node.host_pid)))
+    elif not manner.quiet:
+        places = [view.place for view in views]
+        where = f" of the places {', '.join(places[:-1])} and {places[-1]}" if len(places) > 1 else ""
+        becomes = _what_becomes(sum(view.tasks for view in views), before, stop=stop)
+        out.sentence(f"Node {node.view.name}{where} takes no new tasks. {becomes}")
     return 0
 
 

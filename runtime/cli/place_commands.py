@@ -50,7 +50,8 @@ def drain(node: str, state_dir: str | None, run: str | None, *, stop: bool, as_j
     """Have NODE take no new tasks.
 
     Those that run there go on until they end. With --stop they are ended at once; those whose agents have a restart
-    policy start again on other nodes of the place, and the others have failed.
+    policy start again on other nodes of the place, and the others have failed. A machine that is in several places is
+    drained in each.
     """
     from .nodes import drain_node
 

@@ -73,8 +73,8 @@ def find_node(nodes: Sequence[ListedNode], name: str) -> ListedNode:
     return found[0]
 
 
-def drain(node: ListedNode, *, stop: bool) -> NodeView | None:
-    """Have a node take no new task; return it as it is then, or None if nothing is left of it.
+def drain(node: ListedNode, *, stop: bool) -> list[NodeView]:
+    """Have a node take no new task, in each place that has one of its name; return them as they are then.
 
     Args:
         node: the node.
@@ -90,4 +90,4 @@ def drain(node: ListedNode, *, stop: bool) -> NodeView | None:
             reply = client.ask(DrainNode(node.view.name, stop), None)
     except OSError as error:
         raise StateError(f"The host of {node.run.name} does not answer: {error}.") from error
-    return reply.nodes[0] if reply.nodes else None
+    return reply.nodes

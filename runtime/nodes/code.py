@@ -1,4 +1,4 @@
-"""Code: the modules of a team's folders, packed for a node, which has none of them.
+"""Code: the modules of a team's folders, and of the program's, packed for a node, which has none of them.
 
 What is not packed is said in docs/cluster.md.
 """
@@ -26,8 +26,8 @@ _MOST: Final = 6_000_000
 _MOST_READ: Final = 60_000_000
 _MOST_ENTRIES: Final = 50_000
 _PATIENCE: Final = 30.0
-"""Bytes that are packed, entries of folders that are looked at, and seconds that all of it may take. A team file in a
-home folder, or on a disk that hangs, is to be an error in words, and not a program that does not begin."""
+"""Bytes that are packed, entries of folders that are looked at, and seconds that all of it may take. A team file, or a
+program, in a home folder, or on a disk that hangs, is to be an error in words, not a program that never begins."""
 
 _NOT_SENT: Final = frozenset({"__pycache__", "node_modules", "venv", "site-packages", "build", "dist"})
 """Folders that are no part of a team's code, beside those whose names begin with a dot."""
@@ -83,7 +83,7 @@ class _Bounds:
 def _too_much(folder: Path, what: str) -> RunError:
     return RunError(
         f"The folder {folder} has {what}, and that is more than a node is sent. "
-        "Put the team file in a folder with its modules alone."
+        "Put the team file, or the program, in a folder with its modules alone."
     )
 
 

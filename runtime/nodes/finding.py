@@ -15,6 +15,7 @@ from .code import pack
 from .messages import NodeSetup
 from .place import NodePlace
 from .places import Places
+from .program import program_folder
 
 if TYPE_CHECKING:
     from ...actors import ProcessSystem
@@ -44,7 +45,7 @@ def places_of(
         RunError: the team's modules cannot be sent.
         StateError: the run's folder cannot be used.
     """
-    code = pack(team.folders)
+    code = pack(_with_program(team.folders))
     launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
     places: dict[str, NodePlace] = {}
     for config, (launcher, booker) in zip(team.settings.places, launchers, strict=True):
@@ -69,6 +70,13 @@ def places_of(
     for place in places.values():
         place.begin()
     return Places(here, places)
+
+
+def _with_program(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the folders whose modules nodes are sent: the team's, and then the program's own."""
+    program = program_folder()
+    is_known = any(Path(folder).resolve() == Path(program) for folder in folders)
+    return folders if is_known or not program else (*folders, program)
 
 
 def kept_free(config: PlaceConfig) -> float:

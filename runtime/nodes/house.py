@@ -94,6 +94,11 @@ class NodeHouse:
 
     def missing(self, directory: str) -> str:
         """See `House`."""
+        if not is_folder(self.folder):
+            return (
+                f"the folder {self.folder} is gone, in which this node had the team's modules, logs and results: "
+                "something has removed it. Drain the node, or begin a new run, which makes a new folder"
+            )
         if not directory or is_folder(directory):
             return ""
         return (

@@ -73,6 +73,10 @@ class NodePlace:
         setup: what each node is told first, encoded.
         most_result: bytes that the result of a task may have.
         working_directory: of the runtime; empty: the host's current one.
+
+    Attributes:
+        name: of the place.
+        why_none: see `BodysPlace`.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class NodePlace:
         self._most_result = most_result
         self._working_directory = working_directory
         self._roster = Roster(config)
+        self.why_none = ""
         self._waiting: list[_Start] = []
         self._has_left = False
         self._news = News(lambda task_id: home.body(task_id, "shared").capture)
@@ -218,7 +223,8 @@ class NodePlace:
             self._waiting.append(start)
 
     def _take_waiting(self) -> None:
-        """Start what waits, as far as there is room now."""
+        """Start what waits, as far as there is room now; it fails where no node can come."""
+        self.why_none = self._roster.why_none
         waiting, self._waiting = self._waiting, []
         for start in waiting:
             self._take(start)
@@ -249,6 +255,7 @@ class NodePlace:
         link = self._roster.drain(name)
         if link is None:
             return self.name
+        self._take_waiting()  # where this was the last node, they fail, or say why they wait
         if stop:
             for process in [*link.processes.values()]:
                 process.expel(f"node {name} was drained")
@@ -269,6 +276,7 @@ class NodePlace:
             last_words=_LAST_WORDS if found.line != "plain" else 0.0,
         )
         self._roster.add(link, found)
+        self.why_none = self._roster.why_none
         link.begin()
 
     def _on_lost(self, name: str, why: str) -> None:
@@ -281,6 +289,7 @@ class NodePlace:
 
     def _despair(self) -> None:
         """Let nobody wait any more where no node can come."""
+        self.why_none = self._roster.why_none
         if self._roster.is_hopeless:
             self._take_waiting()  # which fails them all
 

@@ -95,18 +95,16 @@ class Places:
 
     def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
         """See `Place`."""
-        others = list(self._others.values())
+        others, answers = list(self._others.values()), list[str]()
         where = f"place {others[0].name}" if len(others) == 1 else f"the places {', '.join(self._others)}"
 
         def take(refused: str) -> None:
-            if not refused:
-                done("")
-            elif others:
-                others.pop(0).drain(name, stop=stop, done=take)
-            else:
-                done(f"There is no node {one_line(name, 100)!r} of {where} now.")
+            answers.append(refused)
+            if len(answers) == len(others):
+                done(f"There is no node {one_line(name, 100)!r} of {where} now." if all(answers) else "")
 
-        take("no place has been asked")
+        for place in others:
+            place.drain(name, stop=stop, done=take)
 
     @property
     def is_watching(self) -> bool:

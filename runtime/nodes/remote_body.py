@@ -45,6 +45,11 @@ class BodysPlace(Protocol):
         """The place's name."""
         ...
 
+    @property
+    def why_none(self) -> str:
+        """Why no node of it takes tasks, as a clause; empty where that is not so. In any thread."""
+        ...
+
     def spawn(
         self,
         body: RemoteBody,
@@ -113,6 +118,11 @@ class RemoteBody:
         return self.place.spawn(self, actor_class, spec, listener=listener, limits=limits, fenced=fenced is not False)
 
     @property
+    def place_name(self) -> str:
+        """See `Body`."""
+        return self.place.name
+
+    @property
     def link(self) -> Node | None:
         """Its node, while that is there."""
         return self._process.node if self._process is not None else None
@@ -151,8 +161,8 @@ class RemoteBody:
     def waits_for(self) -> str:
         """See `Body`."""
         is_waiting = self._process is not None and self._process.node is None and self._process.end is None
-        why = f": {self.booking.why}" if self.booking is not None and self.booking.why else ""
-        return f"a node of place {self.place.name}{why}" if is_waiting else ""
+        why = self.place.why_none or (self.booking.why if self.booking is not None else "")
+        return f"a node of place {self.place.name}{why and f': {why}'}" if is_waiting else ""
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""

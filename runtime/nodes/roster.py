@@ -48,7 +48,6 @@ class Roster:
         """An agent has been found, to which there is a link now."""
         self.links[link.name], self._found[link.name] = link, found
         self._begun.add(link.name)
-        self._draining.discard(link.name)  # what was drained is gone; this is another
         self._lost.pop(link.name, None)
 
     def note_serving(self, name: str) -> None:
@@ -65,6 +64,7 @@ class Roster:
         if self.links.get(link.name) is link:
             del self.links[link.name]
             self._found.pop(link.name, None)
+            self._draining.discard(link.name)  # what comes back by that name is another
             self._note_reason(link.name, why)
         if not link.has_served:
             self._cannot.add(link.name)
@@ -124,16 +124,27 @@ class Roster:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no node serves, and none is to come; one that has served is tried again."""
-        if any(link.is_serving for link in self.links.values()):
+        """Whether no node takes tasks, and none is to come; one that has served is tried again."""
+        if isinstance(self._config, SshPlace):  # it gets no others than its hosts
+            hosts, drained = set(self._config.hosts), self._draining
+        else:
+            hosts, drained = {*self.links, *self._lost}, set()
+        if any(link.is_serving for name, link in self.links.items() if name not in drained):
             return False
-        hosts = set(self._config.hosts) if isinstance(self._config, SshPlace) else {*self.links, *self._lost}
-        return self._is_last_trouble or (bool(hosts) and hosts <= self._cannot)
+        return self._is_last_trouble or (bool(hosts) and hosts <= self._cannot | drained)
+
+    @property
+    def why_none(self) -> str:
+        """Why no node takes tasks though there are some, as a clause; empty if another reason keeps tasks waiting."""
+        if isinstance(self._config, SshPlace) or not self.links:
+            return ""
+        return "every node is drained" if self.links.keys() <= self._draining else ""
 
     def no_node(self) -> str:
         """Return why a task has none, in sentences."""
+        drained = [f"{name} is drained." for name in self.draining]
         why = [f"{name}: {why}." for name, why in self._lost.items()]
-        return " ".join([f"place {self._config.name} has no node.", *filter(None, [self._trouble]), *why])
+        return " ".join([f"place {self._config.name} has no node.", *filter(None, [self._trouble]), *drained, *why])
 
     def views(self, memory_available: Mapping[str, int]) -> list[NodeView]:
         """Return all nodes that there are, are to be, or were.

@@ -44,6 +44,11 @@ class Body(Protocol):
         ...
 
     @property
+    def place_name(self) -> str:
+        """The name of the place where its processes run; empty: the host's own machine."""
+        ...
+
+    @property
     def node(self) -> str:
         """The machine on which its latest process runs, or ran; empty if that is the host's, or not decided yet."""
         ...
@@ -181,7 +186,7 @@ class Place(Protocol):
         """
 
     def drain(self, name: str, *, stop: bool, done: Callable[[str], None]) -> None:
-        """Have a node take no new task. Returns at once; to be repeated harms nothing.
+        """Have a node take no new task, in each place that has one. Returns at once; to be repeated harms nothing.
 
         Args:
             name: of the node.

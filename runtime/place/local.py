@@ -40,7 +40,7 @@ class _LocalBody:
     __slots__ = ("_place", "_task_id", "_workdir", "process")
 
     placement = None
-    node = ""
+    place_name = node = ""
     waits_for = ""
 
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:

@@ -41,11 +41,21 @@ def judge_attempt(task: Task, attempt: Attempt, end: ProcessExit, *, grace: floa
         # Read where it may be quoted only: the mailbox should not wait for files at every end.
         log="" if end.normal else last_words(task.body.log_tail()),
     )
+    if outcome.kind == ModuleNotFoundError.__name__ and task.body.node:
+        outcome = msgspec.structs.replace(outcome, reason=f"{outcome.reason}\n{_lacks_module(task.body.node)}")
     if end.error is not None and attempt.failure is not None and outcome.status != "completed":
         task.error = end.error.type_name.removeprefix("builtins.")
         task.traceback = attempt.failure.traceback
         task.error_args = attempt.failure.arguments
     return outcome
+
+
+def _lacks_module(node: str) -> str:
+    return (
+        f"Node {node} has what is installed there, the folder of the team file, and that of the program; of an "
+        "installed script, a notebook and `python -c` nothing is sent. Put the module beside a team file, or install "
+        "it on the node."
+    )
 
 
 def follow_up(task: Task, outcome: Outcome, *, is_closing: bool) -> tuple[Outcome, float | None]:

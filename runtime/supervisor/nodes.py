@@ -46,12 +46,17 @@ class NodeAnswers:
             reply_to.set_exception(RuntimeClosedError("The runtime is closed."))
 
     def _drained(self, name: str, fault: str, reply_to: ReplyTo) -> None:
-        """Answer with the node as it is now. In any thread."""
+        """Answer with the node as it is now, in each place that has it. In any thread."""
         if fault:
             if self._is_owed(reply_to):
                 reply_to.set_exception(RunError(fault))
             return
-        self._place.nodes(lambda found: self._reply(reply_to, [node for node in found if node.name == name]))
+
+        def take(found: list[NodeView]) -> None:
+            named = [node for node in found if node.name == name]
+            self._reply(reply_to, [node for node in named if node.state == "draining"] or named)
+
+        self._place.nodes(take)
 
     def _reply(self, reply_to: ReplyTo, found: list[NodeView]) -> None:
         if self._is_owed(reply_to):

@@ -141,8 +141,9 @@ class Starter:
                 _check_same_work(earlier, request)
                 reply_to.set(self._answers.accepted(earlier))
                 return
+        request = self._in_its_place(request, near := self._near(request.options.near, caller))
         admission = admit(request, caller, parent, team=team, registry=registry, working_directory=folder)
-        past, near = continued and continued[0], self._near(request.options.near, caller)
+        past = continued and continued[0]
         task = self._briefings.task(request, caller, parent, admission.chain, past, near=near)
         if continued is not None:
             task.claim = continued[1]
@@ -179,6 +180,16 @@ class Starter:
         if task_id is None:
             return None
         return own.body if own is not None and task_id == own.id else self._registry.find(task_id, caller).body
+
+    def _in_its_place(self, request: RunTask, near: Body | None) -> RunTask:
+        """Return a request with the place of what it is to be near, where nothing else names one for it."""
+        if near is None or not near.place_name:
+            return request
+        agent = self._team.agents.get(request.agent) if not request.call else None
+        if request.options.place is not None or self._team.settings.place or (agent is not None and agent.place):
+            return request
+        options = msgspec.structs.replace(request.options, place=near.place_name)
+        return msgspec.structs.replace(request, options=options)
 
     def fill_slots(self) -> None:
         """Start queued tasks for as long as there are slots for them."""

@@ -81,7 +81,7 @@ class RunOptions(msgspec.Struct, frozen=True):
             started: the first is answered, or refused if it is of another agent or function.
         output_schema: the JSON schema that its answer must fit, as JSON text; None: it may be anything.
         place: name of the place where it runs; empty: the host's own machine; None: as its agent has it.
-        near: a task on whose node it is to run, if it can.
+        near: a task on whose node it is to run, if it can; at whose place, where nothing else names one.
     """
 
     limits: Limits | None = None

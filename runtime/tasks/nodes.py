@@ -69,7 +69,9 @@ class ListNodes(Request[NodeList], frozen=True, tag="list_nodes"):
 
 
 class DrainNode(Request[NodeList], frozen=True, tag="drain_node"):
-    """Have a node take no new task; answered with the node, or refused where there is none, once that is so.
+    """Have a node take no new task, in each place that has one of its name.
+
+    Answered with those nodes, in the order of their places, or refused where there is none, once that is so.
 
     Attributes:
         name: of the node.

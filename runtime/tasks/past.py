@@ -81,10 +81,13 @@ class ResumePast(Request[TaskAccepted], frozen=True, tag="resume_past"):
 
 
 def encode_options(options: RunOptions) -> str:
-    """Return how a task differs from others, without its key, as the JSON text that the journal keeps."""
+    """Return how a task differs from others, as the JSON text that the journal keeps.
+
+    Its key, and the task that it was to be near, are of its run alone.
+    """
     if options == AS_USUAL:
         return "{}"
-    return msgspec.json.encode(msgspec.structs.replace(options, key=None)).decode()
+    return msgspec.json.encode(msgspec.structs.replace(options, key=None, near=None)).decode()
 
 
 def decode_options(text: str) -> RunOptions:

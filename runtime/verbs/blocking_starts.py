@@ -47,7 +47,8 @@ class BlockingStarts(Verbs):
             restart: replaces the agent's policy, for this task.
             workdir: replaces the agent's, for this task: `shared`, `private` or `worktree`.
             place: replaces the agent's, for this task: the name of a place, or empty for the host's own machine.
-            near: a task, on whose node this one is to run if it can; else where its place puts it.
+            near: a task, on whose node this one is to run if it can; else where its place puts it. Without a place of
+                its own, by `place`, its agent or the settings, it runs at the place of that task.
             key: names this piece of work, in up to 500 characters. A second call with the same key starts nothing and
                 returns the same task, whatever it is given; for another agent or function it is an error.
             output_schema: what the answer must be: a JSON schema, or a type (dataclass, msgspec struct, TypedDict,

@@ -9,6 +9,7 @@ from live_runs import FIRST, SECOND, live_run, running
 from run_folders import past_run, subactors, task_row
 from subactors.runtime import NodeView
 from terminals import in_terminal
+from unreachable_places import needs_ssh, unknown_place
 
 BOX = NodeView(
     place="lab",
@@ -144,3 +145,19 @@ def test_the_node_of_a_task_is_in_the_journal(tmp_path: Path) -> None:
     (listed,) = subactors("ps", "--all", "--json", root=tmp_path).stdout.splitlines()
     assert json.loads(listed)["node"] == "box1"
     assert "Node:       box1\n" in subactors("view", FIRST, root=tmp_path).stdout
+
+
+@needs_ssh
+def test_a_run_at_a_place_that_has_no_node_ends_with_1_and_the_whole_reason(tmp_path: Path) -> None:
+    gone = unknown_place()
+    place = {"type": "ssh", "hosts": gone.hosts, "options": gone.options}
+    (tmp_path / "team.yaml").write_text(
+        json.dumps({"agents": {"root": {"entrypoint": "builtins:len"}}, "runtime": {"places": {"gone": place}}})
+    )
+    words = ("run", "team.yaml", "go", "--place", "gone", "--state-dir", "state")
+    for options in ((), ("--quiet",)):
+        status, said = in_terminal(tmp_path, *words, *options, columns=60, COLUMNS="60", NO_COLOR="1")
+
+        assert status == 1
+        reason = "root: StartError: place gone has no node. no-such-host.invalid: ssh: Could not resolve hostname"
+        assert f"{reason} no-such-host.invalid: " in " ".join(said.split())

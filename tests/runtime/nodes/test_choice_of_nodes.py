@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 from node_teams import ended, nodes_of, only, opened, said
 from processes_and_waits import wait_until
+from run_folders import subactors
 from ssh_server import needs_sshd, ssh_place
 from subactors.runtime import Limits, Runtime
 from subactors.runtime.team.places import SshPlace
@@ -82,6 +84,25 @@ def test_a_task_for_which_no_node_has_room_waits_until_one_has(lab: SshPlace) ->
         assert ended(runtime, second).status == "completed"
 
 
+def test_tasks_fail_in_words_once_every_node_of_a_place_of_ssh_is_drained(lab: SshPlace) -> None:
+    one, two = lab.hosts
+    with opened(msgspec.structs.replace(lab, max_tasks=1)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        running = [runtime.run("leaves_a_daemon", "go") for _ in lab.hosts]
+        for task in running:
+            said(runtime, task)
+        waiting = runtime.run("tells_where", "go")
+        wait_until(lambda: runtime.view(waiting).doing, "it waits", limit=PATIENCE)
+        for host in lab.hosts:
+            runtime.drain(host)
+        views = [ended(runtime, task) for task in (waiting, runtime.run("tells_where", "go"))]
+
+        assert {view.status for view in views} == {"failed"}
+        for view in views:
+            assert f"place lab has no node. {one} is drained. {two} is drained." in view.reason
+        assert {runtime.view(task).status for task in running} == {"running"}
+
+
 def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
     with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
         first = runtime.run("leaves_a_daemon", "go")
@@ -95,3 +116,15 @@ def test_the_time_of_a_task_begins_when_it_has_a_node(lab: SshPlace) -> None:
 
         assert waiting.status == "starting"
         assert ended(runtime, second).status == "completed"
+
+
+def test_a_machine_that_is_in_two_places_is_drained_in_each_and_the_answer_names_them(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    places = [only(lab), msgspec.structs.replace(only(lab), name="again")]
+    with Runtime(standby=0, places=places, state_dir=tmp_path) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        done = subactors("drain", lab.hosts[0], root=tmp_path)
+
+        assert done.stdout == f"Node {lab.hosts[0]} of the places lab and again takes no new tasks. None runs there.\n"
+        assert [(node.place, node.state) for node in runtime.nodes()] == [("lab", "draining"), ("again", "draining")]

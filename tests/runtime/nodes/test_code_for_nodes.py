@@ -71,7 +71,7 @@ def test_a_folder_with_too_much_in_it_is_refused_in_words(
     with pytest.raises(RunError, match=words) as refused:
         code.pack([str(folder)])
 
-    assert "Put the team file in a folder with its modules alone." in str(refused.value)
+    assert "Put the team file, or the program, in a folder with its modules alone." in str(refused.value)
 
 
 def test_folders_may_have_together_what_one_may_have(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,57 @@ def test_an_executor_calls_functions_at_the_place_that_it_is_given(lab: SshPlace
         nodes = [view.node for view in runtime.list()]
 
     assert sorted(nodes) == sorted([lab.hosts[0], lab.hosts[0], ""])
+
+
+def test_a_task_without_a_place_runs_at_that_of_the_task_that_it_is_to_be_near(lab: SshPlace) -> None:
+    with Runtime(standby=0, places=[lab]) as runtime:
+        there, here = runtime.submit(len, "x", place=lab.name), runtime.submit(len, "x")
+        tasks = [
+            runtime.submit(len, "x", near=there),
+            runtime.submit(len, "x", near=here),
+            runtime.submit(len, "x", near=there, place=""),
+        ]
+        assert [task.result(PATIENCE) for task in tasks] == [1, 1, 1]
+        assert [task.view().node for task in tasks] == [lab.hosts[0], "", ""]
+
+
+def test_a_place_that_is_named_for_a_task_wins_over_that_of_the_task_that_it_is_to_be_near(lab: SshPlace) -> None:
+    team = {"agents": {"where": {"entrypoint": "node_entrypoints:tells_where", "place": lab.name}}}
+    with Runtime.from_mapping(team, standby=0, places=[lab]) as runtime:
+        here = runtime.submit(len, "x")
+        task = runtime.run("where", "go", near=here)
+        task.result(PATIENCE)
+        assert task.view().node == lab.hosts[0]
+
+
+def in_program(place: SshPlace, folder: Path, *, is_file: bool) -> str:
+    """What becomes of a task at a place whose function is of a module beside the program."""
+    (folder / "helper.py").write_text("def work():\n    return __file__\n")
+    source = (
+        "import helper, msgspec\n"
+        "from subactors.runtime import Runtime, SshPlace\n"
+        f"place = msgspec.json.decode({msgspec.json.encode(place)!r}, type=SshPlace)\n"
+        "with Runtime(standby=0, places=[place]) as runtime:\n"
+        f"    (view,) = runtime.wait([runtime.submit(helper.work, place=place.name)], timeout={PATIENCE})\n"
+        "    print(view.result or view.reason)\n"
+    )
+    (folder / "program.py").write_text(source)
+    command = [sys.executable, *(["program.py"] if is_file else ["-c", source])]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=2 * PATIENCE, check=True).stdout
+
+
+def test_the_modules_beside_a_program_are_sent_to_its_nodes(lab: SshPlace, tmp_path: Path) -> None:
+    said = in_program(lab, tmp_path, is_file=True)
+
+    assert said.startswith(f"{lab.folder}/")
+    assert said.endswith("/helper.py\n")
+
+
+def test_a_task_that_lacks_a_module_on_a_node_says_what_is_sent_and_what_to_do(lab: SshPlace, tmp_path: Path) -> None:
+    said = in_program(lab, tmp_path, is_file=False)
+
+    assert said.startswith(f"ModuleNotFoundError: No module named 'helper'\nNode {lab.hosts[0]} has what is installed")
+    assert said.endswith("Put the module beside a team file, or install it on the node.\n")
 
 
 def test_an_executor_for_event_loops_calls_functions_at_the_place_that_it_is_given(lab: SshPlace) -> None:

@@ -186,6 +186,18 @@ def test_nothing_is_booked_of_a_node_that_is_drained(cluster: RayCluster) -> Non
         assert runtime.view(waits).node == "first"
 
 
+def test_a_task_says_that_every_node_is_drained_and_waits_as_another_may_come(cluster: RayCluster) -> None:
+    with opened(cluster.place) as runtime:
+        wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
+        for name in ("first", "second"):
+            runtime.drain(name)
+        tasks = [runtime.run(agent, "go").id for agent in ("report", "wide")]
+        words = "waiting for a node of place lab: every node is drained"
+        wait_until(lambda: {runtime.view(task).doing for task in tasks} == {words}, "they wait", limit=PATIENCE)
+
+        assert {view.status for view in runtime.stop(tasks)} == {"stopped"}
+
+
 HOST = """
 import json, sys
 from subactors.runtime import Runtime

@@ -121,6 +121,20 @@ def test_a_task_that_no_node_can_take_has_failed_and_says_why(
     assert words in view.reason
 
 
+def test_a_task_says_that_the_folder_of_its_node_is_gone_whatever_its_own_is(lab: SshPlace, tmp_path: Path) -> None:
+    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path))) as runtime:
+        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
+        (folder,) = tmp_path.glob("node_*")
+        folder.rename(tmp_path / "elsewhere")
+        views = [ended(runtime, runtime.run(agent, "go")) for agent in ("private", "tells_where")]
+        (tmp_path / "elsewhere").rename(folder)
+
+    for view in views:
+        assert view.status == "failed"
+        assert f"the folder {folder} is gone" in view.reason
+        assert "Drain the node" in view.reason
+
+
 @pytest.mark.slow
 def test_a_node_with_another_version_is_refused_in_words(lab: SshPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = versions.own_versions()

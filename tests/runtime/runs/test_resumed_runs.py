@@ -65,6 +65,14 @@ def test_what_a_closed_runtime_stopped_goes_on_only_if_it_is_asked_for(tmp_path:
         assert [view.continues for view in runtime.list()] == [task.id]
 
 
+def test_a_task_that_was_to_be_near_another_goes_on_in_a_run_that_does_not_know_that_one(tmp_path: Path) -> None:
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        first = runtime.run("shows", "First.", near=runtime.submit(len, "x"))
+        first.result(PATIENCE)
+    with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
+        assert resumed(runtime, first.id, "Second.").status == "completed"
+
+
 def test_a_task_that_completed_in_an_earlier_run_goes_on_with_a_message(tmp_path: Path) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path, standby=0) as runtime:
         first = run_and_wait(runtime, "shows", "First.")
