@@ -95,7 +95,7 @@ class NodeLink:
         setup: what it is told first, encoded by the layer above.
         io: the I/O thread.
         listener: is told what becomes of it.
-        last_words: seconds for which `give_up` may still say why its connection has ended.
+        last_words: see `Node`; for so long `give_up` may still say why its connection has ended.
 
     Attributes:
         name: see above.
@@ -131,7 +131,7 @@ class NodeLink:
         self._setup = setup
         self._io = io
         self._listener = listener
-        self._last_words = last_words
+        self.last_words = last_words
         self._ended = ""
         self._fetched = itertools.count(1)
         self._openings = Openings(address, io, self._handshake, lambda key: key in self.processes, self._lose)
@@ -269,8 +269,8 @@ class NodeLink:
         """Nothing more comes of it. If it is gone, whoever has started it may know why, and has a moment to say so."""
         self._ended = why
         self.is_serving = False
-        if self._last_words and self._line is not None and self._line.is_closed:
-            self._io.call_later(self._last_words, lambda: self._lose(why))
+        if self.last_words and self._line is not None and self._line.is_closed:
+            self._io.call_later(self.last_words, lambda: self._lose(why))
         else:
             self._lose(why)
 

@@ -52,6 +52,11 @@ class Node(Protocol):
         """Where it keeps files."""
         ...
 
+    @property
+    def last_words(self) -> float:
+        """Seconds for which it is not lost yet though its connection has ended, as its line may break in parts."""
+        ...
+
     def order(self, message: msgspec.Struct) -> None:
         """Send it a message of the layer above."""
 
@@ -168,9 +173,20 @@ class RemoteProcess(ActorProcess):
         if self._timer is not None:
             self._timer.cancel()
         if self._is_closed_there or self._violation:
-            self.on_end(seen)
+            self._end_as_told(seen)
         else:
             self._end_when_silent(time.monotonic() + _LAST_WORDS)
+
+    def _end_as_told(self, seen: ProcessExit) -> None:
+        """Publish the end that the node has told, as nothing more comes of the process.
+
+        Where it seems to have gone without a word, its line may be what broke: it is heard soon that the node is lost.
+        """
+        is_wordless = seen.code == 0 and not self._finished and self._error is None and not self._violation
+        if is_wordless and self.node is not None and self.node.last_words:
+            self._set_timer(self.node.last_words, lambda: self.on_end(seen))
+        else:
+            self.on_end(seen)
 
     def _end_when_silent(self, until: float) -> None:
         heard = self._heard
@@ -206,7 +222,7 @@ class RemoteProcess(ActorProcess):
         """Nothing more comes from the process, or it cannot be reached."""
         self._is_closed_there = True
         if self._seen is not None:
-            self.on_end(self._seen)
+            self._end_as_told(self._seen)
         elif not self._losing:
             self._losing = True
             self._set_timer(_FOLLOWS, self._on_disconnected)

@@ -78,6 +78,27 @@ def test_a_node_whose_line_for_tasks_takes_nothing_is_lost_in_words_and_leaves_n
         wait_until(lambda: not way.is_running(), "its ssh is killed", limit=PATIENCE)
 
 
+def test_a_task_whose_line_breaks_with_its_last_word_ends_as_its_node_does(lab: SshPlace, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+
+    def waits() -> int:
+        wait_until(mark.exists, "it may end", limit=PATIENCE)
+        return os.getpid()
+
+    with opened(lab, tmp_path) as runtime:
+        task = runtime.submit(waits)
+        wait_until(lambda: task.view().status == "running", "it runs", limit=PATIENCE)
+        (link,) = runtime._host._places._others[lab.name]._roster.links.values()  # type: ignore[union-attr]
+        (process,) = link.processes.values()
+        way = way_for_tasks()
+        way.suspend()
+        mark.touch()
+        wait_until(lambda: process._seen is not None, "its node has told its end", limit=PATIENCE)
+        way.kill()
+
+        assert runtime.wait([task], timeout=PATIENCE)[0].reason.startswith(f"Node {lab.hosts[0]} was lost (")
+
+
 @pytest.mark.slow
 def test_a_task_that_is_stopped_before_its_node_has_forked_it_does_not_wait_for_the_node(
     lab: SshPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
