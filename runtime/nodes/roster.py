@@ -142,9 +142,16 @@ class Roster:
 
     def no_node(self) -> str:
         """Return why a task has none, in sentences."""
-        drained = [f"{name} is drained." for name in self.draining]
-        why = [f"{name}: {why}." for name, why in self._lost.items()]
-        return " ".join([f"place {self._config.name} has no node.", *filter(None, [self._trouble]), *drained, *why])
+        why = {name: f"{name}: {why}." for name, why in self._lost.items()}
+        why |= {name: f"{name} is drained." for name in self.draining}
+        said = [self._trouble, *(why.get(name, "") for name in self._names)]
+        return " ".join([f"place {self._config.name} has no node.", *filter(None, said)])
+
+    @property
+    def _names(self) -> Iterable[str]:
+        """All nodes that there are, are to be, or were."""
+        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
+        return dict.fromkeys([*expected, *self.links, *self._lost])
 
     def views(self, memory_available: Mapping[str, int]) -> list[NodeView]:
         """Return all nodes that there are, are to be, or were.
@@ -152,9 +159,7 @@ class Roster:
         Args:
             memory_available: bytes of memory that nodes have left, by their names.
         """
-        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
-        names = dict.fromkeys([*expected, *self.links, *self._lost])
-        return [self._view(name, memory_available.get(name)) for name in names]
+        return [self._view(name, memory_available.get(name)) for name in self._names]
 
     def _view(self, name: str, memory_available: int | None) -> NodeView:
         link, found = self.links.get(name), self._found.get(name)
