@@ -1,7 +1,7 @@
 """Place means: what the places of a team need, as `doctor` finds it: programs and packages here, hosts that answer.
 
-It asks hosts, and heads of clusters, only where the user says so. On a host it runs nothing but the interpreter, for its
-version.
+It asks hosts, and heads of clusters, only where the user says so. On a host it runs nothing but the interpreter, for
+its version.
 """
 
 from __future__ import annotations
