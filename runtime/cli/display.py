@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..host import Host
 
-__all__ = ["Display", "EventFollower", "JsonLines", "LiveTable", "PlainLines"]
+__all__ = ["Display", "EventFollower", "JsonLines", "LiveTable", "PlainLines", "WaitLines"]
 
 _REFRESH_RATE: Final = 8
 """Frames a second of the live table."""
@@ -102,8 +102,31 @@ class EventFollower:
                     self._idle()
 
 
+class WaitLines:
+    """A line for each reason why tasks have not begun though they were started, such as that no node is there.
+
+    No event tells it.
+
+    Args:
+        host: whose tasks.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._told: set[str] = set()
+
+    def new(self) -> Iterator[str]:
+        """Yield a line for each reason that there was not before. Asks the host; not for its own threads."""
+        for task in result_of(self._host.ask(ListTasks())).tasks:
+            if task.status == "starting" and task.doing and task.doing not in self._told:
+                self._told.add(task.doing)
+                yield f"{task.id} {one_line(task.agent, 100)}: {one_line(task.doing, 300)}"
+
+
 class PlainLines:
-    """A line on standard error when a task starts and one when it ends: for pipes and logs.
+    """A line on standard error when a task starts, one for each reason why one waits, and one when it ends.
+
+    For pipes and logs.
 
     Args:
         host: what to show.
@@ -113,7 +136,8 @@ class PlainLines:
     def __init__(self, host: Host, *, has_root: bool = False) -> None:
         self._root = None if has_root else ""
         self._people = host.people
-        self._follower = EventFollower(host, self._show)
+        self._waits = WaitLines(host)
+        self._follower = EventFollower(host, self._show, self._show_what_waits)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -160,6 +184,10 @@ class PlainLines:
                 )
             case _:
                 pass
+
+    def _show_what_waits(self) -> None:
+        for line in self._waits.new():
+            err.sentence(line)
 
 
 class JsonLines:

@@ -80,7 +80,7 @@ def examine(
     Args:
         state_dir: the state folder; None: the user's own.
         places: of a team.
-        ping: whether to ask the servers of models, and the hosts of places.
+        ping: whether to ask the servers of models, and the hosts and heads of places.
     """
     release = platform.release()
     python = f"Python {platform.python_version()}"

@@ -27,7 +27,7 @@ from ..tasks.wording import progress_text, question_text, usage_text
 from ..terminal.streams import err
 from ..text import duration, one_line
 from .answer import print_answer
-from .display import EventFollower
+from .display import EventFollower, WaitLines
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -87,7 +87,8 @@ class NarratedLines(QuietLines):
     """
 
     def __init__(self, host: Host) -> None:
-        self._follower = EventFollower(host, self._show)
+        self._waits = WaitLines(host)
+        self._follower = EventFollower(host, self._show, self._show_what_waits)
         settings = host.team.settings
         _tell(
             iso_time(time.time()),
@@ -122,6 +123,10 @@ class NarratedLines(QuietLines):
                 _tell(event.time, f"{event.task_id}: {_of_work(event)}")
             case Lagged(missed=missed):
                 _tell(event.time, f"{missed:,} events were too many to tell.")
+
+    def _show_what_waits(self) -> None:
+        for line in self._waits.new():
+            _tell(iso_time(time.time()), line)
 
 
 def _of_task(event: TaskStarted | TaskQueued | TaskRestarting | TaskEnded, task: TaskView) -> str:

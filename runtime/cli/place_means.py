@@ -1,6 +1,7 @@
 """Place means: what the places of a team need, as `doctor` finds it: programs and packages here, hosts that answer.
 
-It asks hosts only where the user says so, and runs nothing there but the interpreter, for its version.
+It asks hosts, and heads of clusters, only where the user says so. On a host it runs nothing but the interpreter, for
+its version.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from ..errors import RunError
 from ..nodes.greeting import behind, complaint
 from ..nodes.last_words import last_line
 from ..nodes.tls_files import TlsFiles, tls_files_of
@@ -71,7 +73,7 @@ def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[F
 
     Args:
         places: of a team.
-        ping: whether to ask the hosts of places that are reached by ssh.
+        ping: whether to ask the hosts of places that are reached by ssh, and the heads of clusters.
     """
     for place in places:
         if lack := lack_of(place):
@@ -79,7 +81,7 @@ def place_findings(places: tuple[PlaceConfig, ...], *, ping: bool) -> Iterator[F
         elif isinstance(place, SshPlace):
             yield from _of_ssh(place, ping=ping)
         else:
-            yield from _of_ray(place, os.environ)
+            yield from _of_ray(place, os.environ, ping=ping)
 
 
 def _of_ssh(place: SshPlace, *, ping: bool) -> Iterator[Finding]:
@@ -143,13 +145,38 @@ def _own_version() -> str:
         return ""
 
 
-def _of_ray(place: RayPlace, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _of_ray(place: RayPlace, environ: Mapping[str, str], *, ping: bool) -> Iterator[Finding]:
     what = f"place {place.name}"
     address = environ.get("RAY_ADDRESS", "") if place.address == "auto" else place.address
     where = f"the cluster at {one_line(address, 100)}" if address else "the cluster that this machine is part of"
     python = platform.python_version()
     yield Finding(what, "ok", f"is {where}, by Ray {version('ray')}; its nodes need that, and Python {python}, too")
-    yield _line_of_ray(f"{what}, line", tls_files_of(environ))
+    files = tls_files_of(environ)
+    yield _line_of_ray(f"{what}, line", files)
+    if ping:
+        yield _head_of_ray(f"{what}, head", place, environ, files)
+    else:
+        asks = "`subactors doctor TEAM --ping` does so"
+        yield Finding(f"{what}, head", "--", f"not asked whether it answers; {asks}")
+
+
+def _head_of_ray(what: str, place: RayPlace, environ: Mapping[str, str], files: TlsFiles | None) -> Finding:
+    """Return whether the head of a cluster answers, as it is asked when tasks are to run there."""
+    from ..nodes.ray_reach import found_address, reach  # noqa: PLC0415 - it brings TLS, and Ray
+
+    began = time.monotonic()
+    try:
+        address = found_address(place.address, environ)
+    except OSError:
+        remedy = "join one with `ray start --address=HOST:6379 --num-cpus=0`, or set the place's `address`"
+        return Finding(what, "!!", f"there is no Ray cluster on this machine: {remedy}")
+    where = one_line(address, 100)
+    try:
+        reach(address, files)
+    except (OSError, RunError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        return Finding(what, "!!", f"the cluster at {where} cannot be connected to: {one_line(str(why), 300)}")
+    return Finding(what, "ok", f"{where} answers after {duration(time.monotonic() - began)}")
 
 
 def _line_of_ray(what: str, files: TlsFiles | None) -> Finding:

@@ -1,4 +1,4 @@
-"""Code: the modules of a team's folders, and of the program's, packed for a node, which has none of them.
+"""Code: the modules of a team, of the program, and of a place, packed for a node, which has none of them.
 
 What is not packed is said in docs/cluster.md.
 """
@@ -39,14 +39,27 @@ _LARGEST: Final = 1_000_000
 """Bytes of a file that is sent; larger ones are data."""
 
 
-def pack(folders: Iterable[str]) -> tuple[bytes, ...]:
+def pack(folders: Iterable[str], modules: Iterable[str] = ()) -> tuple[bytes, ...]:
     """Return an archive of the files of each folder, of which modules may be made; the same for the same files.
+
+    Folders with the same files have one archive together.
+
+    Args:
+        folders: in which modules are found.
+        modules: the same, or folders of packages, or single files: each is found by its name.
 
     Raises:
         RunError: there is more than can be sent, or than can be looked at.
     """
     bounds = _Bounds()
-    return tuple(_packed(Path(folder), bounds) for folder in folders)
+    roots = [(Path(folder), Path(folder)) for folder in folders]
+    roots.extend((path, path.parent if _is_module(path) else path) for path in map(Path, modules))
+    return tuple(dict.fromkeys(_packed(path, root, bounds) for path, root in roots))
+
+
+def _is_module(path: Path) -> bool:
+    """Return whether a path is a package or a file, and no folder with modules."""
+    return exists(path / "__init__.py") or not path.is_dir()
 
 
 class _Bounds:
@@ -83,18 +96,19 @@ class _Bounds:
 def _too_much(folder: Path, what: str) -> RunError:
     return RunError(
         f"The folder {folder} has {what}, and that is more than a node is sent. "
-        "Put the team file, or the program, in a folder with its modules alone."
+        "Put the team file, the program, or what `py_modules` names, in a folder with its modules alone."
     )
 
 
-def _packed(folder: Path, bounds: _Bounds) -> bytes:
+def _packed(folder: Path, root: Path, bounds: _Bounds) -> bytes:
+    """Return an archive of a folder, or of one file, with names that begin below a root."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz", preset=1) as archive:
-        for path in sorted(_files(folder, bounds)):
+        for path in sorted(_files(folder, bounds)) if folder.is_dir() else [folder]:
             data = _content(path)
             if data is not None:
                 bounds.read(folder, len(data))
-                entry = tarfile.TarInfo(str(path.relative_to(folder)))
+                entry = tarfile.TarInfo(str(path.relative_to(root)))
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
                 bounds.check(folder, packed.tell())

@@ -42,10 +42,12 @@ def places_of(
         working_directory: the runtime's; empty: the host's current one.
 
     Raises:
-        RunError: the team's modules cannot be sent.
+        RunError: the modules of the team, or of a place, cannot be sent.
         StateError: the run's folder cannot be used.
     """
-    code = pack(_with_program(team.folders))
+    folders = _with_program(team.folders)
+    # Places with the same modules are sent the same.
+    code = {modules: pack(folders, modules) for modules in {config.py_modules for config in team.settings.places}}
     launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
     places: dict[str, NodePlace] = {}
     for config, (launcher, booker) in zip(team.settings.places, launchers, strict=True):
@@ -53,7 +55,7 @@ def places_of(
             run=here.folder.path.name,
             folder=config.folder,
             system=pickle.dumps(arguments),
-            code=code,
+            code=code[config.py_modules],
             keeps_free=kept_free(config),
         )
         places[config.name] = NodePlace(

@@ -12,7 +12,6 @@ import os
 import platform
 import queue
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ import ray
 from ray.exceptions import ActorDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ..errors import RunError
 from ..text import one_line
 from . import ray_starter
 from .ray_bookings import RayBookings
@@ -41,7 +41,9 @@ from .ray_messages import (
     Unbook,
     decode_to_driver,
 )
+from .ray_reach import found_address, reach
 from .ray_voice import RayVoice
+from .tls_files import tls_files_of
 
 __all__ = ["main"]
 
@@ -283,16 +285,18 @@ def _serve(voice: RayVoice) -> None:
     first = orders.get()
     if not isinstance(first, Connect):
         sys.exit("This program is started by a host of subactors, which tells it what to do.")
+    address = first.address
     try:
-        _reach(_address(first.address))
+        address = found_address(first.address, os.environ)
+        reach(address, tls_files_of(os.environ))
         ray.init(
-            address=_address(first.address),
+            address=address,
             runtime_env=first.runtime_env or None,
             log_to_driver=False,
             configure_logging=False,
         )
-    except (OSError, RuntimeError, ValueError, RayError) as error:
-        voice.say(Trouble(_no_cluster(first.address, error), is_last=True))
+    except (OSError, RuntimeError, ValueError, RayError, RunError) as error:
+        voice.say(Trouble(_no_cluster(address, error), is_last=True))
         return
     try:
         driver.serve()
@@ -311,31 +315,18 @@ def _read(orders: queue.SimpleQueue[ToDriver | None]) -> None:
     os._exit(0)
 
 
-def _address(given: str) -> str:
-    """Return the address as `ray.init` takes it, which never starts a cluster then."""
-    if given in {"", "auto"}:
-        return os.environ.get("RAY_ADDRESS") or "auto"
-    return given
-
-
-def _reach(address: str) -> None:
-    """Raise OSError if nothing takes connections at an address, which Ray would try for a minute."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_LAST_WORDS).close()
-
-
-def _no_cluster(given: str, error: Exception) -> str:
+def _no_cluster(address: str, error: Exception) -> str:
     """Return why there is no connection to a cluster, and what to do."""
     said = _words(error)
-    address = _address(given)
+    if isinstance(error, RunError):  # which says what to do
+        return f"The Ray cluster at {address} cannot be connected to: {error}."
     if "ersion mismatch" in said:
         python = platform.python_version()
         return (
             f"The Ray cluster has other versions than this host, which has Ray {ray.__version__} and Python {python}. "
             f"Install the cluster's ones here. Ray says: {said}."
         )
-    if address == "auto":
+    if address in {"", "auto"}:
         return (
             "There is no Ray cluster on this machine. Join one with `ray start --address=HOST:6379 --num-cpus=0`, "
             "start one with `ray start --head`, or set the place's `address`, or RAY_ADDRESS."

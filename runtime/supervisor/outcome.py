@@ -156,12 +156,16 @@ def _cut_off(end: ProcessExit, log: str) -> Outcome:
 
 
 def _remains(end: ProcessExit) -> str:
-    """Say which processes were left. The end of a task does not wait for them for ever."""
+    """Say which processes were left. The end of a task does not wait for them for ever.
+
+    Of tasks that end together nobody can tell whose they were, as their parents are gone: each names them all.
+    """
+    whose = "that it, or a task that ended together with it, seems to have started"
     named = ", ".join(map(str, end.survivor_ids))
     if end.survivors == 1:
-        what, they = "A process that it seems to have started was", "it is"
+        what, they = f"A process {whose} was", "it is"
     else:
-        what, they = f"{end.survivors:,} processes that it seems to have started were", "they are"
+        what, they = f"{end.survivors:,} processes {whose} were", "they are"
         if end.survivors > len(end.survivor_ids) and named:
             named += ", …"
     ids = f" ({'id' if end.survivors == 1 else 'ids'} {named})" if named else ""

@@ -25,6 +25,8 @@ class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
         placement: whether tasks go to the node that has the fewest (`spread`), or to the fullest that has room
             (`pack`).
         max_tasks: how many tasks a node has at a time; None: any number. Further ones wait for a node.
+        py_modules: paths here of what nodes are sent beside the modules of team and program: packages, which are
+            folders with an `__init__.py`; other folders, whose modules are found; and single files that end in `.py`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SshPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ssh"):
     folder: str = ""
     placement: Placement = "spread"
     max_tasks: int | None = None
+    py_modules: tuple[str, ...] = ()
 
 
 class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
@@ -47,6 +50,7 @@ class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
         folder: as of `SshPlace`.
         placement: as of `SshPlace`.
         max_tasks: as of `SshPlace`.
+        py_modules: as of `SshPlace`.
     """
 
     name: str
@@ -55,6 +59,7 @@ class RayPlace(msgspec.Struct, frozen=True, kw_only=True, tag="ray"):
     folder: str = ""
     placement: Placement = "spread"
     max_tasks: int | None = None
+    py_modules: tuple[str, ...] = ()
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 from ..team.places import Placement, RayPlace, Resources, SshPlace
 from . import places
-from .schema_values import PATH, TEXT, TEXTS, Schema, listing, number, one_of, section, size, told, when, whole
+from .schema_values import PATH, PATHS, TEXT, TEXTS, Schema, listing, number, one_of, section, size, told, when, whole
 
 __all__ = ["PLACE", "resources", "team_places"]
 
@@ -46,6 +46,7 @@ def _ssh_place() -> Schema:
         "folder": {**PATH, "pattern": "^[/~]"},
         "placement": one_of(get_args(Placement)),
         "max_tasks": whole(1),
+        "py_modules": PATHS,
     }
     return section(places.SSH, told(values, SshPlace), required=["type", "hosts"])
 
@@ -60,5 +61,6 @@ def _ray_place() -> Schema:
         "folder": {**PATH, "pattern": "^[/~]"},
         "placement": one_of(get_args(Placement)),
         "max_tasks": whole(1),
+        "py_modules": PATHS,
     }
     return section(places.RAY, told(values, RayPlace), required=["type"])

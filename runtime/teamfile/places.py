@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -40,7 +42,7 @@ __all__ = [
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 """A place's name, which stands in tables, in messages and on command lines."""
 
-_ALL = frozenset({"type", "workdir", "folder", "placement", "max_tasks"})
+_ALL = frozenset({"type", "workdir", "folder", "placement", "max_tasks", "py_modules"})
 _SSH = _ALL | {"hosts", "python", "options"}
 _RAY = _ALL | {"address"}
 
@@ -224,6 +226,7 @@ def _ssh(name: str, value: Value, section: Section) -> SshPlace:
         folder=_folder(section.get("folder"), "/", "~"),
         placement=_placement(section.get("placement")),
         max_tasks=_bound(section.get("max_tasks")),
+        py_modules=_modules(section.get("py_modules")),
     )
 
 
@@ -236,6 +239,7 @@ def _ray(name: str, section: Section) -> RayPlace:
         folder=_folder(section.get("folder"), "/", "~"),
         placement=_placement(section.get("placement")),
         max_tasks=_bound(section.get("max_tasks")),
+        py_modules=_modules(section.get("py_modules")),
     )
 
 
@@ -290,6 +294,34 @@ def _folder(given: Value | None, *beginnings: str) -> str:
             f"{quoted(text)} begins nowhere: it is a folder of another machine.", f"Begin its path with `/`{how}."
         )
     return text or ""
+
+
+def _modules(given: Value | None) -> tuple[str, ...]:
+    """Read `py_modules`; return whole paths. What is relative begins where the team file is, or else here."""
+    paths: dict[str, None] = {}
+    for item in (given.items() if given is not None else None) or ():
+        name = item.file_name()
+        if name is None:
+            continue
+        source = item.findings.source
+        beside = Path(source).parent if _is_file(source) else Path()
+        path = os.path.abspath(beside / os.path.expanduser(name))  # noqa: PTH100, PTH111 - no error, whatever it is
+        if not (_is_folder(path) or (path.endswith(".py") and _is_file(path))):
+            item.report(
+                f"There is no folder and no Python file {quoted(name)}.",
+                "Name a package's folder, a folder with modules, or a file that ends in `.py`; a path begins where the "
+                "team file is, or else in the working directory.",
+            )
+        paths[path] = None
+    return tuple(paths)
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - however long it is
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - however long it is
 
 
 def _bound(given: Value | None) -> int | None:

@@ -10,6 +10,7 @@ import pytest
 from certificates import Authority, environment_of, needs_openssl
 from command_line import subactors, write_team
 from page_server import Page, Pages
+from ray_heads import head
 from subactors.runtime import RayPlace
 from subactors.runtime.cli.doctor import examine
 from subactors.runtime.cli.means import LEGEND, model_findings, program_findings
@@ -193,7 +194,7 @@ def test_a_cluster_without_ray_here_is_told_with_what_to_install(tmp_path: Path)
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
 def test_doctor_says_that_the_line_of_a_cluster_is_plain() -> None:
-    _, line = place_findings((RayPlace(name="cluster"),), ping=False)
+    _, line, _ = place_findings((RayPlace(name="cluster"),), ping=False)
 
     assert (line.what, line.state) == ("place cluster, line", "--")
     assert line.how.startswith("plain: whoever can read the network")
@@ -206,11 +207,34 @@ def test_doctor_says_that_the_line_of_a_cluster_has_tls_or_why_it_cannot(
 ) -> None:
     for variable, value in environment_of(Authority(tmp_path).files("machine")).items():
         monkeypatch.setenv(variable, value)
-    _, line = place_findings((RayPlace(name="cluster"),), ping=False)
+    _, line, _ = place_findings((RayPlace(name="cluster"),), ping=False)
     monkeypatch.setenv("RAY_TLS_CA_CERT", str(tmp_path / "gone"))
-    _, wrong = place_findings((RayPlace(name="cluster"),), ping=False)
+    _, wrong, _ = place_findings((RayPlace(name="cluster"),), ping=False)
 
     assert (line.what, line.state) == ("place cluster, line", "ok")
     assert line.how.startswith("TLS: what host and nodes say to each other is encrypted; ")
     assert wrong.state == "!!"
     assert wrong.how.startswith(f"TLS, which cannot be: RAY_TLS_CA_CERT names {tmp_path}/gone, which cannot be read")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
+def test_doctor_asks_the_head_of_a_cluster_whether_it_answers_where_it_is_to() -> None:
+    with head(None) as address:
+        cluster = RayPlace(name="cluster", address=address)
+        *_, unasked = place_findings((cluster,), ping=False)
+        *_, answers = place_findings((cluster,), ping=True)
+    *_, dead = place_findings((cluster,), ping=True)
+
+    assert (unasked.what, unasked.state) == ("place cluster, head", "--")
+    assert (answers.state, f"{address} answers after " in answers.how) == ("ok", True)
+    assert (dead.state, dead.how) == ("!!", f"the cluster at {address} cannot be connected to: Connection refused")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="There is no Ray here.")
+def test_doctor_asks_the_head_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with head(None) as address:
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    *_, dead = place_findings((RayPlace(name="cluster"),), ping=True)
+
+    assert (dead.state, dead.how) == ("!!", f"the cluster at {address} cannot be connected to: Connection refused")

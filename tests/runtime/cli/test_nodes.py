@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
+import pytest
+from command_line import begun
 from live_runs import FIRST, SECOND, live_run, running
 from run_folders import past_run, subactors, task_row
 from subactors.runtime import NodeView
 from terminals import in_terminal
-from unreachable_places import needs_ssh, unknown_place
+from unreachable_places import needs_ssh, silent_place, unknown_place
 
 BOX = NodeView(
     place="lab",
@@ -161,3 +164,21 @@ def test_a_run_at_a_place_that_has_no_node_ends_with_1_and_the_whole_reason(tmp_
         assert status == 1
         reason = "root: StartError: place gone has no node. no-such-host.invalid: ssh: Could not resolve hostname"
         assert f"{reason} no-such-host.invalid: " in " ".join(said.split())
+
+
+@needs_ssh
+@pytest.mark.parametrize("options", [(), ("--verbose",)])
+def test_a_run_in_a_pipe_says_once_why_its_root_waits(tmp_path: Path, options: tuple[str, ...]) -> None:
+    far = silent_place()
+    place = {"type": "ssh", "hosts": far.hosts, "options": far.options}
+    team = {"agents": {"root": {"entrypoint": "builtins:len"}}, "runtime": {"place": "far", "places": {"far": place}}}
+    (tmp_path / "team.yaml").write_text(json.dumps(team))
+    with begun(tmp_path, "run", "team.yaml", "go", "--state-dir", "state", *options) as program:
+        assert program.stderr is not None
+        lines = iter(program.stderr.readline, "")
+        assert any(line.endswith(" root: started: go\n") for line in lines)
+        assert next(lines).endswith(" root: waiting for a node of place far\n")
+        program.send_signal(signal.SIGINT)
+        rest = program.stderr.read()
+
+    assert "waiting for" not in rest

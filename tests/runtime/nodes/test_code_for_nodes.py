@@ -71,7 +71,7 @@ def test_a_folder_with_too_much_in_it_is_refused_in_words(
     with pytest.raises(RunError, match=words) as refused:
         code.pack([str(folder)])
 
-    assert "Put the team file, or the program, in a folder with its modules alone." in str(refused.value)
+    assert "in a folder with its modules alone." in str(refused.value)
 
 
 def test_folders_may_have_together_what_one_may_have(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +81,31 @@ def test_folders_may_have_together_what_one_may_have(folder: Path, monkeypatch: 
 
     with pytest.raises(RunError, match="packed"):
         code.pack([str(folder), str(folder)])
+
+
+def test_a_package_and_a_file_are_found_by_their_names_and_the_modules_of_another_folder_by_theirs(
+    folder: Path,
+) -> None:
+    write(folder / "tables" / "__init__.py")
+    write(folder / "tables" / "inner" / "more.py")
+    write(folder / "library" / "rates.py")
+    modules = [folder / "tables", folder / "library", folder / "work.py", folder / "library"]
+    packed = code.pack([], map(str, modules))
+    for number, each in enumerate(packed):
+        code.unpack(each, folder.parent / "there" / str(number))
+
+    there = folder.parent / "there"
+    assert sorted(str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()) == [
+        "0/tables/__init__.py",
+        "0/tables/inner/more.py",
+        "1/rates.py",
+        "2/work.py",
+    ]
+
+
+def test_modules_and_folders_may_have_together_what_one_may_have(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.bin").write_bytes(os.urandom(20_000))
+    monkeypatch.setattr(code, "_MOST", 30_000)
+
+    with pytest.raises(RunError, match="packed"):
+        code.pack([str(folder)], [str(folder)])

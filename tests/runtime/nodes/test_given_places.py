@@ -153,3 +153,24 @@ def test_a_command_that_names_a_place_that_there_is_not_is_told_the_nearest(team
 
         assert done.returncode == 2
         assert "There is no place 'lap'. Did you mean 'lab'? Places: lab." in " ".join(done.stderr.split())
+
+
+def test_a_package_a_folder_and_a_file_of_a_place_are_found_on_its_nodes(lab: SshPlace, tmp_path: Path) -> None:
+    for name in ("apart/tables/__init__.py", "apart/library/rates.py", "apart/prices.py", "team/work.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "team" / "work.py").write_text(
+        "def found(task):\n"
+        "    import prices, rates, tables\n"
+        "    return [module.__file__ for module in (prices, rates, tables)]\n"
+    )
+    (tmp_path / "team" / "team.yaml").write_text("agents: {root: {entrypoint: 'work:found'}}\n")
+    modules = tuple(str(tmp_path / "apart" / name) for name in ("tables", "library", "prices.py"))
+    place = msgspec.structs.replace(lab, py_modules=modules)
+    with Runtime.from_file(tmp_path / "team" / "team.yaml", standby=0, places=[place], place=lab.name) as runtime:
+        view = runtime.wait([runtime.run("root", "go")], timeout=PATIENCE)[0]
+
+    assert view.status == "completed", view.reason
+    found = [Path(name) for name in view.result]
+    assert [path.name for path in found] == ["prices.py", "rates.py", "__init__.py"]
+    assert not [path for path in found if path.is_relative_to(tmp_path)]

@@ -14,8 +14,10 @@ import pytest
 from certificates import Authority, environment_of, needs_openssl
 from processes_and_waits import children_of, descendants_of, is_gone, look_at, wait_until
 from ray_clusters import PATIENCE, RayCluster, ended, needs_ray, opened, ray_cluster, said
+from ray_heads import head
 from subactors.runtime import RequirementError, Runtime
 from subactors.runtime.nodes import ray
+from subactors.runtime.nodes.tls_files import tls_files_of
 from subactors.runtime.tasks.nodes import NodeView
 from subactors.runtime.team.places import RayPlace
 
@@ -160,3 +162,16 @@ def test_a_line_that_only_one_end_would_encrypt_is_refused_in_words(
     why = "would be plain: RAY_USE_TLS is set here" if has_tls else "is encrypted by TLS: RAY_USE_TLS is set there"
     assert view.status == "failed"
     assert f"box1: its line {why}" in view.reason
+
+
+def test_a_task_fails_in_words_where_the_cluster_has_tls_and_the_host_has_none(variables: dict[str, str]) -> None:
+    needs_ray()
+    files = tls_files_of(variables)
+    with head(files) as address, opened(RayPlace(name="lab", address=address)) as runtime:
+        view = ended(runtime, runtime.run("report", "hello"))
+
+    assert view.status == "failed"
+    assert (
+        f"The Ray cluster at {address} cannot be connected to: it answers with TLS, and Ray has none here: "
+        "set RAY_USE_TLS and Ray's files as there"
+    ) in view.reason

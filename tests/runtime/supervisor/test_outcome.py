@@ -165,12 +165,12 @@ def test_an_error_that_has_nothing_to_do_with_the_control_group_is_told_as_it_is
         (msgspec.structs.replace(NORMAL, survivors=1, survivor_ids=(4711,)), "was not gone by then (id 4711): it is"),
         (
             msgspec.structs.replace(NORMAL, survivors=2, survivor_ids=(7, 9)),
-            "2 processes that it seems to have started",
+            "2 processes that it, or a task that ended together with it, seems to have started were",
         ),
         (msgspec.structs.replace(NORMAL, survivors=2, survivor_ids=(7, 9)), "(ids 7, 9): they are"),
         (msgspec.structs.replace(NORMAL, survivors=1200, survivor_ids=(7, 9)), "1,200 processes"),
         (msgspec.structs.replace(NORMAL, survivors=1200, survivor_ids=(7, 9)), "(ids 7, 9, …)"),
-        (msgspec.structs.replace(UNSEEN, survivors=3), "3 processes that it seems to have started were not gone"),
+        (msgspec.structs.replace(UNSEEN, survivors=3), "3 processes that it, or a task"),
     ],
 )
 def test_what_is_left_of_a_task_is_said_with_its_ids(end: ProcessExit, words: str) -> None:
@@ -183,4 +183,4 @@ def test_what_is_left_is_said_after_the_reason() -> None:
     end = msgspec.structs.replace(EXITED, survivors=1, survivor_ids=(4711,))
     first, second = judge(end, finished=None, stop=None, log="").reason.split("\n")
     assert first == "The task's process ended by itself with exit status 3."
-    assert second.startswith("A process that it seems to have started")
+    assert second.startswith("A process that it, or a task that ended together with it, seems to have started")

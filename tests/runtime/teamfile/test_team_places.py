@@ -43,6 +43,48 @@ def test_places_and_what_agents_say_of_them_are_read(tmp_path: Path) -> None:
     assert team.agents["heavy"].resources == Resources(cpu=2, gpu=0.5, memory=2_000_000_000, custom={"tpu": 1})
 
 
+def test_what_nodes_are_sent_besides_begins_where_the_file_is(tmp_path: Path) -> None:
+    for folder in ("team", "library"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "team" / "rates.py").touch()
+    (tmp_path / "team" / "team.yaml").write_text(
+        "agents: {root: {entrypoint: 'a:b'}}\n"
+        "runtime:\n"
+        "  places:\n"
+        "    pair: {type: ssh, hosts: [box1], py_modules: [rates.py, ../library, ./rates.py]}\n"
+        f"    cluster: {{type: ray, py_modules: ['{tmp_path}/library']}}\n"
+    )
+    team, _ = check_team(tmp_path / "team" / "team.yaml")
+    assert team is not None
+    pair, cluster = team.settings.places
+
+    assert pair.py_modules == (f"{tmp_path}/team/rates.py", f"{tmp_path}/library")
+    assert cluster.py_modules == (f"{tmp_path}/library",)
+    assert places_from([pair, cluster]) == (pair, cluster)
+
+
+def test_what_nodes_are_to_be_sent_and_is_not_there_is_told_of_each(tmp_path: Path) -> None:
+    (tmp_path / "data.json").touch()
+    found = problems(
+        "agents: {root: {entrypoint: 'a:b'}}\n"
+        "runtime:\n"
+        "  places:\n"
+        "    pair: {type: ssh, hosts: [box1], py_modules: [gone, data.json]}\n"
+        "    cluster: {type: ray, py_modules: [1, gone.py]}\n"
+        "    other: {type: ray, py_modules: gone.py}\n",
+        tmp_path,
+    )
+
+    assert [line.partition(":")[0] for line in found] == [
+        "runtime.places.pair.py_modules[0]",
+        "runtime.places.pair.py_modules[1]",
+        "runtime.places.cluster.py_modules[0]",
+        "runtime.places.cluster.py_modules[1]",
+        "runtime.places.other.py_modules",
+    ]
+    assert "There is no folder and no Python file 'data.json'. Name a package's folder" in found[1]
+
+
 def test_all_mistakes_are_told_at_once_each_with_its_remedy(tmp_path: Path) -> None:
     found = problems(
         "agents:\n"
