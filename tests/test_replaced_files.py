@@ -308,6 +308,7 @@ OTHERS: Final = {
     "actors/child/tracker.py": "the host's end of a pipe",
     "actors/host/tracker.py": "the kernel's links to pipes, without waiting, after a look at what they lead to",
     "runtime/control/wire.py": "a folder, by O_PATH",
+    "runtime/nodes/left_sockets.py": "a folder, following no link",
     "runtime/cli/resume.py": "whether the folder of the user's is there in which a run worked",
     "runtime/cli/arguments.py": "whether there is a state folder",
     "runtime/cli/doctor.py": "the system's files, and whether there is a state folder",

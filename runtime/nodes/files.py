@@ -37,6 +37,10 @@ _LEAST_RATE: Final = 20_000
 """Seconds that a file may take, and bytes a second that it may take longer for."""
 
 
+_LARGEST: Final = 1_000_000_000_000
+"""Bytes that a result has at most that nobody wants; more are no matter."""
+
+
 def bring_home(node: NodeLink, task_id: str, left: Left, body: Body, *, most: int, done: Callable[[], None]) -> None:
     """Fetch what a task has left, in a thread of its own; `done` is called there, whether that can be had or not.
 
@@ -55,8 +59,12 @@ def bring_home(node: NodeLink, task_id: str, left: Left, body: Body, *, most: in
                 _copy(node, f"log/{task_id}", body.capture, min(left.log_size, LONGEST_LOG))
             if left.result_size >= 0:
                 Path(body.result_file).parent.mkdir(mode=0o700, exist_ok=True)
-                # One byte too many says that it is too long.
-                _copy(node, f"results/{task_id}", body.result_file, min(left.result_size, most + 1))
+                if left.result_size > most:
+                    # Nothing of it is wanted but its size, which a file tells that has nothing else.
+                    with os.fdopen(make(body.result_file), "ab") as file:
+                        file.truncate(min(left.result_size, _LARGEST))
+                else:
+                    _copy(node, f"results/{task_id}", body.result_file, left.result_size)
         except OSError as error:
             why = error.strerror or error
             logger.warning("What %s has left on node %s cannot be had: %s.", task_id, node.name, why)

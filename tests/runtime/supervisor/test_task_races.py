@@ -85,6 +85,7 @@ def test_stops_from_several_threads_all_return_the_one_end(runtime: Runtime, age
     assert len({view.reason for view in views}) == 1
 
 
+@pytest.mark.host_only("a node whose zygote stands still is not waited for by a stop")
 def test_a_stop_that_comes_before_the_process_does_ends_the_task_before_it_does_anything(place: dict[str, Any]) -> None:
     with Runtime.from_mapping(entrypoint_team(), standby=0, **place) as runtime, runtime.events() as events:
         first = speaking(runtime, "waits")

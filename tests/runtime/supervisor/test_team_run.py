@@ -45,11 +45,16 @@ def test_two_researchers_work_side_by_side_in_processes_of_their_own_while_the_c
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: list[TaskView] = []
-    # Held back until both have asked: at that moment both processes live.
-    both = threading.Barrier(2, action=lambda: alive.extend(view for view in runtime.list() if not view.ended))
+
+    def look() -> None:
+        alive[:] = [view for view in runtime.list() if not view.ended]
+
+    # Held back until both have asked: at that moment both processes live, and soon that is known.
+    both = threading.Barrier(2, action=look)
 
     def researcher(request: Request) -> Reply:
         both.wait(PATIENCE)
+        wait_until(lambda: look() or all(view.status == "running" for view in alive), "both are known to run")
         wait_until(lambda: script.looks, "the coordinator has looked at them")
         return Text(f"All about {request.system.split('<task>')[1].split()[0]}.")
 
