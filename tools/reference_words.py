@@ -88,12 +88,16 @@ _PLACES: Final = {
     "place-ssh.folder": "where a node keeps its files; without it the state folder of its user",
     "place-ssh.placement": "`spread`: tasks go to the node that runs the fewest; `pack`: to the fullest that has room (`spread`)",
     "place-ssh.max_tasks": "tasks that a node runs at a time; further ones wait for a node. Without it any number",
+    "place-ssh.py_modules": (
+        "more to send to its nodes: packages, folders with modules, `.py` files; paths begin where the team file is"
+    ),
     "place-ray.type": "`ray`",
     "place-ray.address": "of the cluster, `HOST:6379`; `auto`, the default, is that of this machine; `ray://` is refused",
     "place-ray.workdir": "as with ssh",
     "place-ray.folder": "as with ssh",
     "place-ray.placement": "as with ssh",
     "place-ray.max_tasks": "as with ssh",
+    "place-ray.py_modules": "as with ssh",
     "resources.cpu": "processors",
     "resources.gpu": "graphics processors",
     "resources.memory": "bytes, or a size such as `2GB`",
