@@ -94,9 +94,11 @@ class Speech:
         if now - self._second_began > 1:
             self._second_began, self._parts = now, 0
         self._parts += 1
-        # One thread alone, beside the mailbox's, need not wait: nobody speaks between.
-        # `threading.active_count` takes a lock, which a signal may interrupt.
-        return self._parts > _PARTS or _thread._count() > 1  # noqa: SLF001 - see above
+        # The main thread alone, beside the mailbox's, need not wait: nobody speaks between. Another may be the only one
+        # that has begun, as one is counted when it does. `threading.active_count` takes a lock, which a signal may
+        # interrupt.
+        is_main = _thread.get_ident() == threading.main_thread().ident
+        return self._parts > _PARTS or not is_main or _thread._count() > 1  # noqa: SLF001 - see above
 
     def finish_lines(self) -> None:
         """Say what is held back."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -91,9 +92,11 @@ def below(name: str) -> list[psutil.Process]:
 
 def kill_all(processes: list[psutil.Process]) -> None:
     for process in processes:
-        process.suspend()  # so that none of them does anything for another's end
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()  # so that none of them does anything for another's end
     for process in processes:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def agent_at(address: str) -> psutil.Process:
