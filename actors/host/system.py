@@ -79,7 +79,7 @@ class ProcessSystem:
             signal, trace or read host, zygote or each other then, and gain no privileges, as by `sudo`. Off, because an
             actor may do what its class could do in a thread.
         io: the I/O thread, which is closed with it; None: one of its own.
-        lease: seconds for which this process may be stopped or hang before the zygote ends everything; 0: for ever.
+        lease: seconds for which this process may stand still before the zygote ends all, and then it, too; 0: for ever.
     """
 
     def __init__(

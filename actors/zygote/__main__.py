@@ -143,6 +143,9 @@ class _Zygote:
             self._serve_requests()
         finally:
             self._reaper.end_everything()
+        if self._lease is not None and self._lease.is_over:
+            self._control.close()  # it has no zygote any more, if it goes on
+            self._lease.end_owner(self._host)
 
     def _serve_requests(self) -> None:
         self._say(HERE)

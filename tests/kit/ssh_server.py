@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 from subactors.runtime.team.places import SshPlace
 
@@ -83,8 +85,15 @@ def ssh_server(
             *("-o", "LogLevel=ERROR"),
         )
     finally:
+        # What serves a line that was cut hears of no end, neither of the line nor of the server. No more than that is
+        # killed: whatever else is left was left by what is tested.
+        below = psutil.Process(server.pid).children(recursive=True)
+        sessions = [process for process in below if process.name().startswith("sshd")]
         server.terminate()
         server.wait()
+        for session in sessions:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                session.kill()
 
 
 @contextmanager

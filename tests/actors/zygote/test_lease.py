@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -42,3 +46,15 @@ def test_time_that_a_machine_was_suspended_for_ends_no_lease(clock: list[float])
     clock[0] += 3600.0
 
     assert not lease.has_ended(is_heard=False)
+
+
+def test_an_owner_that_stands_still_for_as_long_again_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as owner:
+        owner.send_signal(signal.SIGSTOP)
+        pidfd = os.pidfd_open(owner.pid)
+        try:
+            Lease(0.1).end_owner(pidfd)
+        finally:
+            os.close(pidfd)
+
+        assert owner.wait() == -signal.SIGKILL

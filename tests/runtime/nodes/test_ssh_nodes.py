@@ -265,7 +265,7 @@ def test_what_runs_on_a_node_whose_agent_is_stopped_ends_before_its_host_gives_t
 
         wait_until(lambda: all(map(is_gone, pids)), "the zygote's lease has ended", limit=PATIENCE)
 
-        agent.send_signal(signal.SIGCONT)
+        wait_until(lambda: not agent.is_running(), "the agent, too, is not left", limit=PATIENCE)
         assert ended(runtime, task).status == "failed"
 
 
