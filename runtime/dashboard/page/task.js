@@ -40,7 +40,8 @@ export class TaskPanel {
     this.figures = el("p", { class: "figures" });
     this.charts = el("p", { class: "charts", hidden: true });
     this.questions = el("div", { class: "asks" });
-    this.asking = "";
+    this.formed = ""; // which questions have forms
+    this.fetching = null;
     this.tabs = el("div", { role: "tablist", "aria-label": "About the task" },
       ...Object.entries(TABS).map(([name, word]) => el("button", {
         type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "pane", "aria-selected": String(name === "output"),
@@ -97,12 +98,12 @@ export class TaskPanel {
 
   async askMessages() {
     const id = this.id;
-    if (this.asking?.id === id) return;
-    const asking = this.asking = { id };
+    if (this.fetching?.id === id) return;
+    const fetching = this.fetching = { id };
     try {
       const last = this.messages[this.messages.length - 1]?.number ?? 0;
       const { messages } = await get(`/api/tasks/${encodeURIComponent(id)}/messages?after=${last}`);
-      if (this.id !== id || this.asking !== asking) return;
+      if (this.id !== id || this.fetching !== fetching) return;
       this.messages.push(...messages);
       if (this.current === "conversation") {
         if (!this.messages.length) this.pane.replaceChildren(el("p", { class: "none" }, "It has no conversation."));
@@ -113,7 +114,7 @@ export class TaskPanel {
     } catch (error) {
       this.act.say(error.message);
     } finally {
-      if (this.asking === asking) this.asking = null;
+      if (this.fetching === fetching) this.fetching = null;
     }
   }
 
@@ -162,8 +163,8 @@ export class TaskPanel {
     put(this.silent, ended ? "It has said nothing." : "It has said nothing yet.");
     const asking = ended || !task.live ? [] : task.questions;
     const key = asking.map((question) => question.id).join();
-    if (key !== this.asking) {
-      this.asking = key;
+    if (key !== this.formed) {
+      this.formed = key;
       this.questions.replaceChildren(...asking.map((question) => form(question, this.act)));
     }
     const canAct = !this.act.isReadOnly();

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browsers import browser, tab
-from dashboard_pages import filtered, row, short, stop
+from dashboard_pages import filtered, has, row, short, stop
 from dashboards import Served, dashboard
 from run_folders import past_run, task_row
 from watched import Watched, watched
@@ -18,12 +18,13 @@ BEFORE = "agent_task_00000007"
 pytestmark = pytest.mark.slow  # a browser draws without a graphics card here
 
 
-def test_what_is_answered_after_something_else_was_asked_for_is_passed_over(
+def test_what_is_answered_after_something_else_was_asked_for_is_passed_over_and_all_else_is_shown(
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "state"
     with browser(tmp_path) as chromium, watched(root) as host, dashboard(root) as served:
         _check_late_answers(chromium, host, served, root)
+        _check_a_conversation_that_comes_after_the_rest(chromium, host, served)
 
 
 def _check_late_answers(chromium: Any, host: Watched, served: Served, root: Path) -> None:
@@ -54,6 +55,30 @@ def _check_late_answers(chromium: Any, host: Watched, served: Served, root: Path
         _late(page, held)
         assert field.input_value() == "long words for another"
     stop(served, first, second)
+
+
+def _check_a_conversation_that_comes_after_the_rest(chromium: Any, host: Watched, served: Served) -> None:
+    task = host.start("asks", "Which way?")
+    rest: list[Any] = []
+    messages: list[Any] = []
+    with tab(chromium) as seen:
+        page = seen.page
+        page.goto(served.address)
+        page.route(re.compile(f"/api/tasks/{task}$"), lambda route: rest.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        page.route(re.compile("/messages"), lambda route: messages.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        panel = page.get_by_role("complementary")
+        with page.expect_request(re.compile(f"/api/tasks/{task}$")):
+            row(seen, task).click()
+        field = panel.get_by_label("Answer to asks")
+        field.fill("half an answer")
+        with page.expect_request(re.compile("/messages")):
+            page.get_by_role("tab", name="Conversation").click()
+        _late(page, rest)
+        _late(page, messages)
+
+        has(page.get_by_role("tabpanel", name="Conversation"), "It has no conversation.")
+        assert field.input_value() == "half an answer"
+    stop(served, task)
 
 
 def _late(page: Any, held: list[Any]) -> None:
