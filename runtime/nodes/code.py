@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import tarfile
 import time
@@ -19,6 +20,8 @@ from ..errors import RunError
 from ..tasks.wording import size
 
 __all__ = ["pack", "unpack"]
+
+logger = logging.getLogger("subactors.runtime")
 
 _MOST: Final = 6_000_000
 """Bytes of all archives; they go in one message."""
@@ -39,7 +42,7 @@ _LARGEST: Final = 1_000_000
 """Bytes of a file that is sent; larger ones are data."""
 
 
-def pack(folders: Iterable[str], modules: Iterable[str] = ()) -> tuple[bytes, ...]:
+def pack(folders: Iterable[str], modules: Iterable[str] = (), program: str = "") -> tuple[bytes, ...]:
     """Return an archive of the files of each folder, of which modules may be made; the same for the same files.
 
     Folders with the same files have one archive together.
@@ -47,6 +50,8 @@ def pack(folders: Iterable[str], modules: Iterable[str] = ()) -> tuple[bytes, ..
     Args:
         folders: in which modules are found.
         modules: the same, or folders of packages, or single files: each is found by its name.
+        program: the program's folder, of which modules and packages alone are packed: nobody has named it, and it may
+            be somebody's home. Where they are too much there is a warning, and no archive of it. Empty: there is none.
 
     Raises:
         RunError: there is more than can be sent, or than can be looked at.
@@ -54,7 +59,13 @@ def pack(folders: Iterable[str], modules: Iterable[str] = ()) -> tuple[bytes, ..
     bounds = _Bounds()
     roots = [(Path(folder), Path(folder)) for folder in folders]
     roots.extend((path, path.parent if _is_module(path) else path) for path in map(Path, modules))
-    return tuple(dict.fromkeys(_packed(path, root, bounds) for path, root in roots))
+    archives = dict.fromkeys(_packed(path, root, bounds) for path, root in roots)
+    if program:
+        try:
+            archives[_packed(Path(program), Path(program), bounds, only_modules=True)] = None
+        except RunError as error:
+            logger.warning("Nodes are not sent the modules beside the program. %s", error)
+    return tuple(archives)
 
 
 def _is_module(path: Path) -> bool:
@@ -100,11 +111,11 @@ def _too_much(folder: Path, what: str) -> RunError:
     )
 
 
-def _packed(folder: Path, root: Path, bounds: _Bounds) -> bytes:
-    """Return an archive of a folder, or of one file, with names that begin below a root."""
+def _packed(folder: Path, root: Path, bounds: _Bounds, *, only_modules: bool = False) -> bytes:
+    """Return an archive of a folder, of its modules and packages alone, or of one file; names begin below a root."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:xz", preset=1) as archive:
-        for path in sorted(_files(folder, bounds)) if folder.is_dir() else [folder]:
+        for path in sorted(_files(folder, bounds, only_modules=only_modules)) if folder.is_dir() else [folder]:
             data = _content(path)
             if data is not None:
                 bounds.read(folder, len(data))
@@ -124,7 +135,7 @@ def unpack(packed: bytes, folder: Path) -> None:
         archive.extractall(folder, filter="data")
 
 
-def _files(folder: Path, bounds: _Bounds) -> Iterator[Path]:
+def _files(folder: Path, bounds: _Bounds, *, only_modules: bool) -> Iterator[Path]:
     """Yield what may be sent of a folder. No link to a folder is followed; what cannot be read is left out."""
     waiting = [folder]
     while waiting:
@@ -136,10 +147,13 @@ def _files(folder: Path, bounds: _Bounds) -> Iterator[Path]:
                 bounds.look(folder)
                 if entry.name.startswith("."):
                     continue
+                path = Path(entry.path)
+                is_any = not only_modules or within != folder
                 if not entry.is_dir(follow_symlinks=False):
-                    yield Path(entry.path)
-                elif entry.name not in _NOT_SENT:
-                    waiting.append(Path(entry.path))
+                    if is_any or path.suffix == ".py":
+                        yield path
+                elif entry.name not in _NOT_SENT and (is_any or exists(path / "__init__.py")):
+                    waiting.append(path)
 
 
 def _content(path: Path) -> bytes | None:

@@ -36,9 +36,8 @@ _PATIENCE: Final = 30.0
 _LEAST_RATE: Final = 20_000
 """Seconds that a file may take, and bytes a second that it may take longer for."""
 
-
 _LARGEST: Final = 1_000_000_000_000
-"""Bytes that a result has at most that nobody wants; more are no matter."""
+"""Bytes that a result which is too large may be told to have: its file at home has no other content than its length."""
 
 
 def bring_home(node: NodeLink, task_id: str, left: Left, body: Body, *, most: int, done: Callable[[], None]) -> None:

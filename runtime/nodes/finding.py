@@ -45,9 +45,12 @@ def places_of(
         RunError: the modules of the team, or of a place, cannot be sent.
         StateError: the run's folder cannot be used.
     """
-    folders = _with_program(team.folders)
+    program = _program_beside(team.folders)
     # Places with the same modules are sent the same.
-    code = {modules: pack(folders, modules) for modules in {config.py_modules for config in team.settings.places}}
+    code = {
+        modules: pack(team.folders, modules, program)
+        for modules in {place.py_modules for place in team.settings.places}
+    }
     launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
     places: dict[str, NodePlace] = {}
     for config, (launcher, booker) in zip(team.settings.places, launchers, strict=True):
@@ -74,11 +77,10 @@ def places_of(
     return Places(here, places)
 
 
-def _with_program(folders: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the folders whose modules nodes are sent: the team's, and then the program's own."""
+def _program_beside(folders: tuple[str, ...]) -> str:
+    """Return the folder of the program's modules; empty if it has none, or its folder is one of those."""
     program = program_folder()
-    is_known = any(Path(folder).resolve() == Path(program) for folder in folders)
-    return folders if is_known or not program else (*folders, program)
+    return "" if any(Path(folder).resolve() == Path(program) for folder in folders) else program
 
 
 def kept_free(config: PlaceConfig) -> float:

@@ -10,9 +10,9 @@ from subactors.runtime import RunError
 from subactors.runtime.nodes import code
 
 
-def sent(folder: Path) -> list[str]:
+def sent(folder: Path, *, program: bool = False) -> list[str]:
     """What is there on the node."""
-    (packed,) = code.pack([str(folder)])
+    (packed,) = code.pack([], program=str(folder)) if program else code.pack([str(folder)])
     there = folder.parent / "there"
     code.unpack(packed, there)
     return sorted(str(path.relative_to(there)) for path in there.rglob("*") if path.is_file())
@@ -109,3 +109,25 @@ def test_modules_and_folders_may_have_together_what_one_may_have(folder: Path, m
 
     with pytest.raises(RunError, match="packed"):
         code.pack([str(folder)], [str(folder)])
+
+
+def test_beside_a_program_only_modules_and_packages_are_sent_as_it_may_be_in_anybody_s_home(folder: Path) -> None:
+    for name in ("letters.txt", "photos/one.jpg", "package/__init__.py", "package/words.txt", "package/inner/more.py"):
+        write(folder / name)
+
+    assert sent(folder, program=True) == [
+        "package/__init__.py",
+        "package/inner/more.py",
+        "package/words.txt",
+        "work.py",
+    ]
+
+
+def test_a_program_with_too_many_modules_begins_all_the_same_and_says_that_none_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(code, "_MOST_ENTRIES", 0)
+
+    assert code.pack([], program=str(folder)) == ()
+    assert "Nodes are not sent the modules beside the program." in caplog.text
+    assert str(folder) in caplog.text

@@ -56,5 +56,5 @@ def test_what_is_installed_has_none(main: ModuleType, tmp_path: Path) -> None:
 def test_a_folder_that_is_the_team_s_and_the_program_s_is_sent_once(main: ModuleType, tmp_path: Path) -> None:
     main.__file__ = str(tmp_path / "program.py")
 
-    assert finding._with_program((str(tmp_path),)) == (str(tmp_path),)
-    assert finding._with_program(("/elsewhere",)) == ("/elsewhere", str(tmp_path))
+    assert finding._program_beside((str(tmp_path),)) == ""
+    assert finding._program_beside(("/elsewhere",)) == str(tmp_path)
