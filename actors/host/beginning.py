@@ -5,6 +5,7 @@ Below: what of the host's present state such a process is to have.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import socket
@@ -75,12 +76,20 @@ class Beginning:
     def may_be_repeated(self) -> bool:
         """Whether another zygote can be asked: nobody has read the first message. Called once for each that is lost."""
         self._lost += 1
-        if self.theirs is None or self._lost > _MOST_LOST:
-            return False
-        try:
-            return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT) == self._first
-        except BlockingIOError:
-            return False
+        # Where no first message is known, nothing is to be told by what is there: at the end of a channel, that is
+        # nothing, too.
+        return self._lost <= _MOST_LOST and bool(self._first) and self._unread() == self._first
+
+    def came(self) -> None:
+        """Take note of the first message, which somebody else has sent; unknown where it is still on its way."""
+        self._first = self._unread()
+
+    def _unread(self) -> bytes:
+        """Return what a process would read first; nothing where there is nothing."""
+        if self.theirs is not None:
+            with contextlib.suppress(OSError):
+                return self.theirs.recv(_KNOWN_BY, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return b""
 
     def over(self) -> None:
         """Close their end: a process has it, or none ever will."""

@@ -82,6 +82,7 @@ class HousedProcess(ForkedProcess):
         ended: Callable[[HousedProcess, ProcessExit], None],
     ) -> None:
         super().__init__(key, theirs=theirs, fenced=fenced, io=io, forget=forget, group=group)
+        self._beginning.came()
         self._channel = channel
         self._link = f"socket:[{os.fstat(channel.fileno()).st_ino}]"
         self.host_key = host_key

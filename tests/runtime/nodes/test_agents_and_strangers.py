@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from node_lines import PATIENCE, HostEnd, agent, place_of
-from processes_and_waits import wait_until
+from processes_and_waits import children_of, wait_until
 from subactors.actors.host.versions import own_versions
+from subactors.actors.wire.messages import Forked
 from subactors.actors.wire.node import (
     Challenge,
     Control,
+    Ended,
     Fetch,
     Known,
     Opening,
@@ -110,11 +115,11 @@ def test_a_connection_that_has_brought_its_proof_is_not_pushed_out_by_strangers(
         host.shake_hands()
         host.send(setup(tmp_path))
         assert isinstance(host.next(), Serving)
-        there.process.send_signal(19)  # it looks at nothing while they come
+        there.process.send_signal(signal.SIGSTOP)  # it looks at nothing while they come
         with HostEnd(there) as process:
             process.send(proven(Opening(1, b"", directory="/nowhere"), there.token, host.nonce))
             strangers = [HostEnd(there) for _ in range(2 * MOST_AT_THE_DOOR)]
-            there.process.send_signal(18)
+            there.process.send_signal(signal.SIGCONT)
 
             taken, failed = host.next(), host.next()
 
@@ -146,6 +151,44 @@ def test_tasks_run_on_a_node_that_is_reached_over_a_network(tmp_path: Path) -> N
         tasks = [runtime.run("worker", str(number)) for number in range(40)]
 
         assert [view.result for view in runtime.wait(tasks, timeout=PATIENCE)] == [n * n for n in range(40)]
+
+
+# --- a zygote that is lost ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def process_without_zygote(folder: Path, first: bytes) -> Iterator[HostEnd]:
+    """Have a process asked for whose connection begins with this and ends, and the zygote killed before it forks."""
+    with agent() as there, HostEnd(there) as host, HostEnd(there) as process:
+        host.shake_hands()
+        host.send(setup(folder))
+        assert isinstance(host.next(), Serving)
+        wait_until(lambda: children_of(there.process.pid), "there is a zygote", PATIENCE)
+        (zygote,) = children_of(there.process.pid)
+        os.kill(zygote, signal.SIGSTOP)
+        opening = proven(Opening(1, b""), there.token, host.nonce)
+        process.channel.sendall(encode_node(opening) + first)
+        process.channel.shutdown(socket.SHUT_WR)
+        assert host.next() == Taken(1)
+        os.kill(zygote, signal.SIGKILL)
+        yield host
+
+
+def test_a_process_that_has_read_nothing_when_its_zygote_is_lost_is_begun_by_the_next(tmp_path: Path) -> None:
+    with process_without_zygote(tmp_path, b"what it would read") as host:
+        begun = host.next()
+
+        assert isinstance(begun, Forked)
+
+
+def test_a_process_of_which_nobody_knows_whether_it_has_begun_when_its_zygote_is_lost_is_not_begun_again(
+    tmp_path: Path,
+) -> None:
+    with process_without_zygote(tmp_path, b"") as host:
+        ended = host.next()
+
+        assert isinstance(ended, Ended)
+        assert (ended.code, "the zygote ended" in ended.unobserved) == (None, True)
 
 
 # --- why it ends ----------------------------------------------------------------------------------------------------
