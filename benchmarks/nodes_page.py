@@ -53,7 +53,8 @@ subactors, in an actor of its own. `openai` is imported before a task's first wo
 actor. No process stands by.
 
 A round trip is a task's question to its host about another task; a bare actor answers its driver's call instead, since
-it cannot ask. Memory is the unique set size, and the growth of the proportional set size of all processes. What each
+it cannot ask. Output is what the host has, in a task's files, when the task's result is there; to read it back as text is
+not counted. Memory is the unique set size, and the growth of the proportional set size of all processes. What each
 scenario does is in `scenarios/nodes.py`. Targets: a start within {_START:g} times the local one, a fan-out of 100
 within {_FAN_OUT:g} times, {_OUTPUT:g} MB/s in pieces of 4 kB, a start {_AHEAD:g} times ahead of a bare Ray actor."""
 
