@@ -8,6 +8,7 @@ from typing import Final
 
 from .contenders import NODES, contender_class
 from .results import Results
+from .scenarios.nodes import STANDING_BY
 from .tables import table
 from .words import formatted
 
@@ -31,7 +32,7 @@ _OUTPUT: Final = 300.0
 _TITLES: Final = {_LOCAL: "local", _ACTOR: "bare Ray actor"}
 
 _QUESTIONS: Final = {
-    "How long until the first message of a task is in the host?": ("start",),
+    "How long until the first message of a task is in the host?": ("start", STANDING_BY),
     "What do N one-second tasks take beyond the second?": ("fan-out",),
     "How long does a task wait for an answer of its host, and for a task of its own?": ("round trip", "nested task"),
     "How fast does output come home?": ("output in pieces of 4 kB", "output in pieces of 64 kB"),
@@ -50,13 +51,14 @@ the software costs, and not what a network adds. A *node over TCP* is an agent t
 TLS* it has a relay at each end, as on a Ray cluster that has TLS. A *node by ssh* talks through OpenSSH, with a server
 of the benchmark's own. A *node of a Ray cluster* has its agent started by Ray. A *bare Ray actor* is a task without
 subactors, in an actor of its own. `openai` is imported before a task's first word: ahead of it by the zygote, or in the
-actor. No process stands by.
+actor. No process stands by, but where it is said.
 
 A round trip is a task's question to its host about another task; a bare actor answers its driver's call instead, since
-it cannot ask. Output is what the host has, in a task's files, when the task's result is there; to read it back as text is
-not counted. Memory is the unique set size, and the growth of the proportional set size of all processes. What each
-scenario does is in `scenarios/nodes.py`. Targets: a start within {_START:g} times the local one, a fan-out of 100
-within {_FAN_OUT:g} times, {_OUTPUT:g} MB/s in pieces of 4 kB, a start {_AHEAD:g} times ahead of a bare Ray actor."""
+it cannot ask. Output is what the host has, in a task's files, when the task's result is there; to read it back as text
+is not counted. Memory is the unique set size, and the growth of the proportional set size of all processes. Starts come
+a tenth of a second after each other; where processes stand by, as many do as by default. What each scenario does is in
+`scenarios/nodes.py`. Targets: a start within {_START:g} times the local one, a fan-out of 100 within {_FAN_OUT:g}
+times, {_OUTPUT:g} MB/s in pieces of 4 kB, a start {_AHEAD:g} times ahead of a bare Ray actor."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,19 @@ def judge(results: Results) -> list[Judged]:
     found: list[Judged] = []
     for name in NODES:
         title = contender_class(name).title
-        for metric, tasks, times in (("start", 0, _START), ("fan-out", 100, _FAN_OUT)):
+        for metric, tasks, times in (("start", 0, _START), (STANDING_BY, 0, _START), ("fan-out", 100, _FAN_OUT)):
             own, local = results.find(metric, name, tasks), results.find(metric, _LOCAL, tasks)
             if own and local:
                 bound = f"at most {formatted(times * local.p50, 's')} ({times:g} times the local one)"
                 what = f"{metric} of {tasks}" if tasks else metric
                 found.append(Judged(f"{title}: {what}", formatted(own.p50, "s"), bound, own.p50 <= times * local.p50))
-        own, actor = results.find("start", name), results.find("start", _ACTOR)
+        own, actor = results.find(STANDING_BY, name), results.find("start", _ACTOR)
         if own and actor:
             ahead = actor.p50 / own.p50
             bound = f"at least {_AHEAD:g} times"
-            found.append(Judged(f"{title}: start, ahead of a Ray actor", f"{ahead:.0f} times", bound, ahead >= _AHEAD))
+            found.append(
+                Judged(f"{title}: {STANDING_BY}, ahead of a Ray actor", f"{ahead:.0f} times", bound, ahead >= _AHEAD)
+            )
         own = results.find("output in pieces of 4 kB", name)
         if own:
             bound = f"at least {_OUTPUT:g} MB/s"

@@ -23,6 +23,7 @@ __all__ = [
     "descendants",
     "end_all",
     "marked",
+    "node_agents",
     "pin",
     "proportional_memory",
     "unique_memory",
@@ -90,6 +91,16 @@ def marked(mark: str) -> list[Process]:
             environ = (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
             if wanted in environ and process.pid != os.getpid():
                 found.append(process)
+    return found
+
+
+def node_agents() -> list[int]:
+    """Return the ids of all agents of nodes: on a Ray cluster they are below nobody."""
+    found = []
+    for process in _all():
+        with contextlib.suppress(OSError):
+            if (_PROC / str(process.pid) / "comm").read_text() == "subactors-node\n":
+                found.append(process.pid)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
 from ..model_server import ModelServer
-from ..processes import descendants, proportional_memory, unique_memory
+from ..processes import descendants, node_agents, proportional_memory, unique_memory
 from ..results import Recorder
 from .base import ALL, Scenario, Size, come_to_rest
 
@@ -58,8 +58,9 @@ def _wait_for_requests(server: ModelServer, count: int) -> None:
 
 
 def _everything() -> dict[int, int]:
-    """Return the proportional memory of this process and of all below it, by process id."""
-    pids = [os.getpid(), *(process.pid for process in descendants(os.getpid()))]
+    """Return the proportional memory of this process, of all below it, and of all nodes, by process id."""
+    roots = [os.getpid(), *node_agents()]
+    pids = {*roots, *(process.pid for root in roots for process in descendants(root))}
     return {pid: proportional_memory(pid) for pid in pids}
 
 

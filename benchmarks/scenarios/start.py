@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Any
 
 from ..contenders.base import Contender
 from ..contenders.subactors_runtime import Subactors
@@ -15,9 +16,9 @@ _SLOW = 0.1
 _FEW = 5
 
 
-def measure(contender: Contender, size: Size, record: Recorder) -> None:
-    """Start one task after the other; each has ended before the next is started."""
-    contender.open(1)
+def measure(contender: Contender, size: Size, record: Recorder, metric: str = "start", **settings: Any) -> None:
+    """Start one task after the other; each has ended before the next is started. `settings` are for `open`."""
+    contender.open(1, **settings)
     if isinstance(contender, Subactors):
         contender.listen()
     contender.start("speak").first_message()  # what is done once for all tasks is done now
@@ -33,7 +34,7 @@ def measure(contender: Contender, size: Size, record: Recorder) -> None:
         task = contender.start("speak")
         task.first_message()
         took = monotonic() - began
-        record.add("start", took, "s")
+        record.add(metric, took, "s")
         samples += 1
         task.outcome()
         if took > _SLOW and samples >= _FEW:
