@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .errors import StartError as StartError
     from .errors import SubactorsError as SubactorsError
     from .errors import UnsupportedPlatformError as UnsupportedPlatformError
+    from .host.beginning import SEND_BUFFER as SEND_BUFFER
     from .host.beginning import environment as environment
     from .host.connecting import Address as Address
     from .host.connecting import begin_to_connect as begin_to_connect
@@ -96,7 +97,7 @@ else:
         "errors": (
             "ForkedError PlainDataError ProtocolError RemoteError StartError SubactorsError UnsupportedPlatformError"
         ),
-        "host.beginning": "environment",
+        "host.beginning": "SEND_BUFFER environment",
         "host.connecting": "Address begin_to_connect",
         "host.control_line": "Pipes",
         "host.exit": "ProcessExit",

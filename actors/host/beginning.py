@@ -16,9 +16,18 @@ from typing import Final, NamedTuple
 
 from ..errors import SubactorsError
 
-__all__ = ["Beginning", "NewChannel", "current_directory", "encoded", "environment", "module_path", "open_channel"]
+__all__ = [
+    "SEND_BUFFER",
+    "Beginning",
+    "NewChannel",
+    "current_directory",
+    "encoded",
+    "environment",
+    "module_path",
+    "open_channel",
+]
 
-_SEND_BUFFER: Final = 512 * 1024
+SEND_BUFFER: Final = 512 * 1024
 """Bytes that a child can write while it is not read. The system doubles it, or has a bound of its own."""
 
 _KNOWN_BY: Final = 128
@@ -46,7 +55,7 @@ def open_channel() -> NewChannel:
     """Make a channel. Raises OSError."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     return NewChannel(ours, theirs, f"socket:[{os.fstat(theirs.fileno()).st_ino}]")
 
 

@@ -45,11 +45,15 @@ _DRAIN_SIZE: Final = 32 * 1024
 _FLOOD: Final = 64 * 1024
 """Bytes of output in one read that count as a flood."""
 
+_MUCH: Final = 512 * 1024
+"""Bytes of a flood after which there is a rest. A full channel has more in one read; what a network, or a program in
+between, brings comes in parts, and with a rest for each the rests would be what bounds it."""
+
 _REST: Final = 0.001
 """Seconds for which a child that floods is not read, at least; the shortest that epoll can sleep.
 
 To read it all the time takes a core, and the interpreter's lock, for which all that other actors do would have to wait.
-With what fits into the buffer of a channel it is more than 200 MB a second that get through.
+With what fits into the buffer of a channel it is some 400 MB a second that get through.
 """
 
 _TURN: Final = 0.001
@@ -111,6 +115,7 @@ class HostChannel:
         self._drained: Callable[[], None] | None = None
         self._reads_left = _DRAIN_READS
         self._has_flooded = False
+        self._flooded = 0
         self._hurries = False
         self._finishes = False
 
@@ -342,7 +347,10 @@ class HostChannel:
             self._has_flooded = True
             self._rest(max(_REST, used * _REST_FACTOR))
         elif flood >= _FLOOD:
-            self._rest(_REST)
+            self._flooded += flood
+            if self._flooded >= _MUCH:
+                self._flooded = 0
+                self._rest(_REST)
         return True
 
     def _hand_over(self, said: list[memoryview]) -> int:

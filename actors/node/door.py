@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ProtocolError
+from ..host.beginning import SEND_BUFFER
 from ..host.io import READ, IOThread, Timer
 from ..wire.frames import HEADER_SIZE
 from ..wire.node import MOST_OPENING, Beat, Control, First, Proof, decode_first, encode_node
@@ -103,7 +104,9 @@ class Door:
             self._make_room()
         channel.setblocking(False)
         peer = ""
-        if channel.family != socket.AF_UNIX:
+        if channel.family == socket.AF_UNIX:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # as it may be a task's
+        else:
             channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = address[0]
         self._visitors[channel] = _Visitor(peer, self._io.call_later(_PATIENCE, lambda: self._refuse(channel)))

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, cast
 
-from ...actors import READ, WRITE, Address, IOThread, begin_to_connect
+from ...actors import READ, SEND_BUFFER, WRITE, Address, IOThread, begin_to_connect
 from .tls import TlsError, check_certificate
 
 __all__ = ["Relay"]
@@ -96,6 +96,7 @@ class Relay:
                 self._make_room()
                 self._add(one, None, self._enter, peer=address[0])
             else:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
                 self._reach(one)
 
     def _open_again(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import Any
 
@@ -12,8 +13,10 @@ from speaking_actors import Speaker
 from subactors.actors import Child, ProcessSystem, ProtocolError
 from subactors.actors import supervisor as supervisor_module
 from subactors.actors.host.backlog import TurnQueue
-from subactors.actors.host.io import IOThread
-from subactors.actors.wire.frames import decode_from_child, encode_frame
+from subactors.actors.host.beginning import SEND_BUFFER
+from subactors.actors.host.channel import HostChannel
+from subactors.actors.host.io import READ, IOThread
+from subactors.actors.wire.frames import decode_from_child, encode_frame, output_header
 from subactors.actors.wire.messages import Attribute, Attributes
 
 PATIENCE = 30.0
@@ -94,6 +97,45 @@ def test_the_rests_of_all_who_flood_follow_each_other() -> None:
         assert came == ["a", "b", "c", "a", "b", "c"]
     finally:
         io.close()
+
+
+class Hears:
+    """Takes what comes of a channel, and counts the bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def on_output(self, data: bytes) -> None:
+        self.size += len(data)
+
+    def on_message(self, message: object) -> None:
+        raise AssertionError(message)
+
+    def on_channel_closed(self) -> None:
+        raise AssertionError
+
+    def on_violation(self, what: str) -> None:
+        raise AssertionError(what)
+
+
+@pytest.mark.parametrize(("part", "parts_to_a_rest"), [(600_000, 1), (100_000, 6)])
+def test_a_flood_that_comes_in_parts_costs_a_rest_for_as_much_as_one_that_comes_whole(
+    part: int, parts_to_a_rest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io, hears = IOThread("test-rests"), Hears()  # the thread is never begun
+    rests: list[int] = []
+    monkeypatch.setattr(io, "rest", lambda _seconds, over: (rests.append(hears.size), over()))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        channel = HostChannel(ours, io, hears)
+        for _ in range(2 * parts_to_a_rest):
+            theirs.sendall(output_header(part) + bytes(part))
+            channel.on_events(READ)
+    io.close()
+
+    assert rests == [parts_to_a_rest * part, 2 * parts_to_a_rest * part]
 
 
 def test_a_rest_that_fails_keeps_the_others_from_nothing(caplog: pytest.LogCaptureFixture) -> None:
