@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from processes_and_waits import is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import handshake, node_link, versions
 from subactors.runtime import Runtime
-from subactors.runtime.nodes import finding
+from subactors.runtime.nodes import finding, ssh
 from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
@@ -121,18 +122,36 @@ def test_a_task_that_no_node_can_take_has_failed_and_says_why(
     assert words in view.reason
 
 
-def test_a_task_says_that_the_folder_of_its_node_is_gone_whatever_its_own_is(lab: SshPlace, tmp_path: Path) -> None:
-    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path))) as runtime:
-        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
-        (folder,) = tmp_path.glob("node_*")
-        folder.rename(tmp_path / "elsewhere")
-        views = [ended(runtime, runtime.run(agent, "go")) for agent in ("private", "tells_where")]
-        (tmp_path / "elsewhere").rename(folder)
+@pytest.fixture
+def _tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_AGAIN", 0.1)
 
-    for view in views:
+
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_node_whose_folder_is_gone_is_replaced_before_it_is_given_a_task(lab: SshPlace, tmp_path: Path) -> None:
+    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path))) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"], "it serves", limit=PATIENCE)
+        (former,) = tmp_path.glob("node_*")
+        shutil.rmtree(former)
+        wait_until(lambda: set(tmp_path.glob("node_*")) - {former}, "there is another", limit=PATIENCE)
+
+        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
+
+
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_node_whose_folder_is_gone_falls_with_its_tasks_at_the_next_and_says_why(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path / "node"))) as runtime:
+        first = runtime.run("again", str(tmp_path / "mark"))
+        said(runtime, first)
+        (folder,) = (tmp_path / "node").glob("node_*")
+        shutil.rmtree(folder)
+        view = ended(runtime, runtime.run("private", "go"))
+
         assert view.status == "failed"
-        assert f"the folder {folder} is gone" in view.reason
-        assert "Drain the node" in view.reason
+        assert view.reason.startswith(f"Node {lab.hosts[0]} was lost (its folder {folder} is gone")
+        assert (ended(runtime, first).result, runtime.view(first).attempts) == ("again", 2)
 
 
 @pytest.mark.slow
