@@ -223,6 +223,25 @@ def drain(runtime: Runtime, name: str, *, stop: bool = False) -> None:
     assert drained.result(PATIENCE) == ""
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_drained_node_whose_agent_is_killed_comes_back_drained(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"], "it serves", limit=PATIENCE)
+        drain(runtime, lab.hosts[0])
+        (agent,) = agents_of_nodes()
+        agent.kill()
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["lost"], "it is lost", limit=PATIENCE)
+
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] != ["lost"], "it is back", limit=PATIENCE)
+        states = {"connecting"}
+        while states == {"connecting"}:
+            states = {node.state for node in nodes_of(runtime)}
+
+        assert states == {"draining"}
+        assert f"{lab.hosts[0]} is drained." in ended(runtime, runtime.run("tells_where", "go")).reason
+
+
 def test_a_task_that_a_drained_node_is_rid_of_begins_anew_elsewhere(runtime: Runtime, tmp_path: Path) -> None:
     wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
     task = runtime.run("again", str(tmp_path / "mark"))
