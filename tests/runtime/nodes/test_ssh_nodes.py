@@ -100,6 +100,25 @@ def test_tasks_on_a_node_that_close_their_connection_are_ended_in_the_same_words
     assert reasons == {"Nothing that it says arrives any more"}
 
 
+def test_a_module_that_a_node_lacks_is_an_error_with_what_helps_there(lab: SshPlace, tmp_path: Path) -> None:
+    (tmp_path / "wants_more.py").write_text("import not_installed_there\n")
+    (tmp_path / "team.yaml").write_text(
+        "agents:\n"
+        "  missing: {entrypoint: nowhere_at_all:work}\n"
+        "  wants: {entrypoint: wants_more:work}\n"
+        "  model: {model: python/nowhere_at_all:answer}\n"
+    )
+    place = only(lab)
+    with Runtime.from_file(tmp_path / "team.yaml", standby=0, places=(place,), place=place.name) as runtime:
+        tasks = [runtime.run(agent, "go") for agent in ("missing", "wants", "model")]
+        reasons = [ended(runtime, task).reason for task in tasks]
+
+    remedy = "Put it beside the team file, name it under `py_modules` of place lab, or install it on the node."
+    assert f"there is no module 'nowhere_at_all' on this node. {remedy}" in reasons[0]
+    assert f"No module named 'not_installed_there'. {remedy}" in reasons[1]
+    assert f"there is no module 'nowhere_at_all' on this node. {remedy}" in reasons[2]
+
+
 # --- what cannot be had ---------------------------------------------------------------------------------------------
 
 
