@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -56,6 +56,7 @@ from .beginning import House, Terms
 from .door import Door
 from .handshake import Handshake
 from .housed import HousedProcess
+from .signals import asked_to_end, who_asked
 from .used_keys import UsedKeys
 
 __all__ = ["NodeAgent"]
@@ -65,9 +66,6 @@ _PARTING: Final = 1.0
 
 _SETUP_LIMIT: Final = 10.0
 """Seconds that its setting up may still take when it is to end: a file system may hang."""
-
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
-"""Signals by which a machine, or somebody on it, asks a program to end."""
 
 _NO_STARTER: Final = "the process that started it has ended"
 
@@ -108,7 +106,7 @@ class NodeAgent:
                 if self._terms.starter is not None:
                     starter = os.pidfd_open(self._terms.starter)
                     closing.callback(os.close, starter)
-                signalled = closing.enter_context(_signalled())
+                signalled = closing.enter_context(asked_to_end())
                 self._io.call(lambda: self._begin(starter, signalled))
                 self._over.wait()
             except ProcessLookupError:
@@ -129,7 +127,7 @@ class NodeAgent:
 
     def _begin(self, starter: int | None, signalled: int) -> None:
         self._door.open()
-        self._io.watch(signalled, READ, lambda _: self._end(f"it was ended by {_name_of(os.eventfd_read(signalled))}"))
+        self._io.watch(signalled, READ, lambda _: self._end(f"it was ended by {who_asked(signalled)}"))
         if starter is not None:
             self._io.watch(starter, READ, lambda _: self._end(_NO_STARTER))
         if self._terms.control is not None:
@@ -275,6 +273,18 @@ class NodeAgent:
         tree = cgroup.CgroupTree.find()
         groups = str(tree.path) if tree is not None and not tree.problem else ""
         self._say(Serving(self._house.folder, groups))
+        self._look_at_house()
+
+    def _look_at_house(self) -> None:
+        """Look each second whether it could still serve: one that could not has the fewest tasks, so it would get all.
+
+        What runs here may need nothing of what is gone, and goes on until the next process is to be forked.
+        """
+        gone = "" if self._housed else self._house.gone()
+        if gone:
+            self._end(gone)
+        elif not self._why:
+            self._io.call_later(BEAT_EVERY, self._look_at_house)
 
     # --- processes --------------------------------------------------------------------------------------------------
 
@@ -282,6 +292,10 @@ class NodeAgent:
         system = self._system
         assert system is not None  # noqa: S101 - nothing is proven before
         self._say(Taken(opening.key))
+        if gone := self._house.gone():
+            channel.close()
+            self._end(gone)
+            return
         if missing := self._house.missing(opening.directory):
             channel.close()
             self._say(ForkFailed(opening.key, missing))
@@ -370,27 +384,3 @@ class NodeAgent:
             threading.Thread(target=send, name="subactors-file", daemon=True).start()
         except RuntimeError:  # the machine has no room for a thread
             channel.close()
-
-
-@contextlib.contextmanager
-def _signalled() -> Iterator[int]:
-    """Give a descriptor that tells of the signals by which this program is asked to end, as at a shutdown."""
-    descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-    # No more than a write: what waits in this thread may hold any lock.
-    before = {
-        number: signal.signal(number, lambda number, _: os.eventfd_write(descriptor, number)) for number in _ENDING
-    }
-    try:
-        yield descriptor
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(descriptor)
-
-
-def _name_of(number: int) -> str:
-    """Return the name of a signal; several that came together make a sum, of which nobody knows the parts."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "signals"

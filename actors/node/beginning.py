@@ -51,6 +51,10 @@ class House(Protocol):
         """Where it keeps files."""
         ...
 
+    def gone(self) -> str:
+        """Return why no process can be had here any more, as a clause; empty if one can."""
+        ...
+
     def missing(self, directory: str) -> str:
         """Return why a process cannot work in a folder; empty if it can."""
         ...

@@ -30,6 +30,7 @@ from ..tasks.plain_data import encode_result
 from ..tasks.questions import AskQuestion
 from ..tasks.spec import AgentSetup, TaskSpec
 from ..team.functions import function_of, module_named
+from ..team.references import advise_for_node
 from ..team.secrets import blotted
 from ..text import encodable
 from .current import CurrentTask, set_current
@@ -81,6 +82,8 @@ class TaskWork:
         speech.begin(self._supervisor.emit)
         if self._spec.variables:
             os.environ.update(self._spec.variables)
+        if self._spec.place:
+            advise_for_node(self._spec.place)
         limit = ""
         try:
             result = self._work()

@@ -191,18 +191,20 @@ class PlainLines:
 
 
 class JsonLines:
-    """Every event as one line of JSON on standard output.
+    """Every event as one line of JSON on standard output; on standard error a line for each reason why a task waits.
 
     Args:
         host: what to show.
         has_root: whether the first task is the root of a run; what it says is an event `text`.
+        is_quiet: whether nothing is said of what waits.
     """
 
-    def __init__(self, host: Host, *, has_root: bool = False) -> None:
+    def __init__(self, host: Host, *, has_root: bool = False, is_quiet: bool = False) -> None:
         self._root = TaskView(id="", agent="", task="", status="starting")
         self._wants_root = has_root
         self._run = host.folder.path
-        self._follower = EventFollower(host, self._show, out.check)
+        self._waits = None if is_quiet else WaitLines(host)
+        self._follower = EventFollower(host, self._show, self._show_what_waits)
 
     def __enter__(self) -> Self:
         self._follower.start()
@@ -236,6 +238,11 @@ class JsonLines:
         if "task" in fields:
             fields["task"] = task_fields(fields["task"], self._run, os.getpid())
         out.line(json_line(fields))
+
+    def _show_what_waits(self) -> None:
+        out.check()
+        for line in () if self._waits is None else self._waits.new():
+            err.sentence(line)
 
 
 class LiveTable:

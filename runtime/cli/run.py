@@ -242,7 +242,7 @@ def _dashboard(host: Host, *, is_wanted: bool) -> contextlib.AbstractContextMana
 
 def _display(host: Host, *, as_json: bool, has_root: bool = False) -> Display:
     if as_json:
-        return JsonLines(host, has_root=has_root)
+        return JsonLines(host, has_root=has_root, is_quiet=manner.quiet)
     if manner.quiet or manner.verbose:
         from .narration import NarratedLines, QuietLines  # noqa: PLC0415 - for those who ask for it
 

@@ -92,13 +92,17 @@ class NodeHouse:
     def _tell_of_failure(self, entry: str, error: ErrorData) -> None:
         self._tell(NotPreloaded(entry, error))
 
+    def gone(self) -> str:
+        """See `House`."""
+        if is_folder(self.folder):
+            return ""
+        return (
+            f"its folder {self.folder} is gone, in which it had the team's modules, logs and results: "
+            "something has removed it"
+        )
+
     def missing(self, directory: str) -> str:
         """See `House`."""
-        if not is_folder(self.folder):
-            return (
-                f"the folder {self.folder} is gone, in which this node had the team's modules, logs and results: "
-                "something has removed it. Drain the node, or begin a new run, which makes a new folder"
-            )
         if not directory or is_folder(directory):
             return ""
         return (

@@ -237,7 +237,12 @@ class NodePlace:
         former = folder if node == link.name else ""
         variables = {**spec.variables, **start.body.booking.variables} if start.body.booking else spec.variables
         spec = msgspec.structs.replace(
-            spec, working_directory="", own_folder=own, former_folder=former, variables=variables
+            spec,
+            working_directory="",
+            own_folder=own,
+            former_folder=former,
+            variables=variables,
+            place=self.name,
         )
         try:
             link.start(

@@ -34,6 +34,7 @@ class Roster:
     def __init__(self, config: PlaceConfig) -> None:
         self.links: dict[str, NodeLink] = {}
         self._config = config
+        self._keeps_machines = isinstance(config, SshPlace)  # which somebody has named, and drains until the host ends
         self._found: dict[str, NodeFound] = {}
         self._lost: dict[str, str] = {}
         self._draining: set[str] = set()
@@ -64,7 +65,8 @@ class Roster:
         if self.links.get(link.name) is link:
             del self.links[link.name]
             self._found.pop(link.name, None)
-            self._draining.discard(link.name)  # what comes back by that name is another
+            if not self._keeps_machines:
+                self._draining.discard(link.name)  # what comes by that name is another machine
             self._note_reason(link.name, why)
         if not link.has_served:
             self._cannot.add(link.name)
@@ -101,8 +103,8 @@ class Roster:
 
     @property
     def draining(self) -> tuple[str, ...]:
-        """The nodes that are drained."""
-        return tuple(name for name in self.links if name in self._draining)
+        """The nodes that are drained, or will be again when they come back."""
+        return tuple(name for name in self._names if name in self._draining)
 
     def choose(self, preferred: Iterable[str]) -> NodeLink | None:
         """Return the node for a task; None if there is none now.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["LimitKeeper"]
 
 _CHECK: Final = 1.0
-"""Seconds between looks at whether limits on trees are held, while there are tasks."""
+"""Seconds between looks at whether limits on trees are held, while there are tasks; and at whether a task has got the
+node that it waits for."""
 
 _FREE: Final = 256 * 1024
 _CHARGE: Final = 2e-8
@@ -81,9 +82,13 @@ class LimitKeeper:
         if task.deadline is not None:
             task.deadline.cancel()
             task.deadline = None
-        if left is not None and not task.concluded and task.unplaced_since is None:
-            more = 0.0 if task.waits_since is None else longest_still(task) - stood_still(task)
-            task.deadline = self._mailbox.tell_later(left + more, DeadlinePassed(task))
+        if left is None or task.concluded:
+            return
+        if task.unplaced_since is not None:
+            task.deadline = self._mailbox.tell_later(_CHECK, DeadlinePassed(task))
+            return
+        more = 0.0 if task.waits_since is None else longest_still(task) - stood_still(task)
+        task.deadline = self._mailbox.tell_later(left + more, DeadlinePassed(task))
 
     def watch(self, task: Task, child: Child) -> None:
         """Have the tree of a task's process looked at until `forget`."""
@@ -125,7 +130,16 @@ class LimitKeeper:
         return seconds, f"No more than {held}"
 
     def time_reached(self, task: Task) -> str:
-        """Return the limit on time as a sentence; its time is up."""
+        """Return the limit on time as a sentence, where its time is up: `DeadlinePassed` has come.
+
+        It is empty for one that waited for a node: it still does, or its time is measured from now on.
+        """
+        if task.unplaced_since is not None:
+            if task.body.waits_for:
+                self._measure(task)
+            else:
+                self.placed(task)
+            return ""
         ran = time.monotonic() - task.started - stood_still(task) - unplaced(task)
         limit = f"The limit wall_clock of {task.setup.limits.wall_clock:g} s was reached: it had run for {ran:.1f} s"
         return f"{limit}." if task.setup.agent.entrypoint is not None else f"{limit}, too short for a last turn."

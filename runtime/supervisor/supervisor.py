@@ -327,8 +327,14 @@ class TaskSupervisor(Supervisor):
             self._end_for_limit(over, limit_reached)
 
     def _end_for_limit(self, task: Task, sentence: str, *, at_once: bool = False) -> None:
-        """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile."""
-        if task.concluded or task.limit_reached:
+        """End a task that has reached a limit: by the stop ladder, or at once where it could do harm meanwhile.
+
+        Args:
+            task: the task.
+            sentence: which limit it has reached; empty: none, as its time was not measured.
+            at_once: see above.
+        """
+        if not sentence or task.concluded or task.limit_reached:
             return
         task.limit_reached = sentence
         if (child := task.running_child) is None:

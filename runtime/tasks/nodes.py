@@ -14,7 +14,8 @@ from .request import Request
 __all__ = ["DrainNode", "ListNodes", "NodeLine", "NodeList", "NodeRequest", "NodeState", "NodeView"]
 
 NodeState: TypeAlias = Literal["connecting", "serving", "draining", "lost"]
-"""`connecting → serving → draining → lost`; each step but the last may be left out. One that comes back is new."""
+"""`connecting → serving → draining → lost`; each step but the last may be left out. One that comes back is new;
+a machine that is reached by ssh, and was drained, is `draining` then."""
 
 
 NodeLine: TypeAlias = Literal["", "plain", "TLS", "ssh"]

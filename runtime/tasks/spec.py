@@ -68,6 +68,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
         letters: what was said to it before this attempt, and no earlier one has taken: the task hears it, however soon
             it ends.
         traceparent: the place of the task's span in its trace, as W3C Trace Context has it; empty: nobody makes spans.
+        place: of which its process's machine is a node; empty: it is the host's.
     """
 
     id: str
@@ -93,6 +94,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     has_budget: bool = False
     letters: tuple[Letter, ...] = ()
     traceparent: str = ""
+    place: str = ""
 
     def __repr__(self) -> str:
         return f"<TaskSpec {self.id} of {self.agent}>"

@@ -17,10 +17,19 @@ from ..errors import ImportTargetError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TARGET_FORM", "is_target", "resolve"]
+__all__ = ["TARGET_FORM", "advise_for_node", "is_target", "resolve"]
 
 TARGET_FORM = "package.module:function"
 """How a target is written, for messages."""
+
+_place = ""
+"""Of which place this process's machine is a node; empty: it is the host's."""
+
+
+def advise_for_node(place: str) -> None:
+    """Have errors name what helps on a node of a place; what the host finds by its own PYTHONPATH is not there."""
+    global _place  # noqa: PLW0603 - a process stays on its machine
+    _place = place
 
 
 def is_target(text: str) -> bool:
@@ -73,13 +82,20 @@ def _import(module_name: str, target: str, what: str) -> Any:
         # The missing module is the target's own or a package above it; any other is one that the target's code imports.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise ImportTargetError(
-                f"{what} is {target!r}, but there is no module {error.name!r}. Put it beside the team file, install "
-                f"it, or put the folder that holds it on PYTHONPATH.{_hidden(module_name)}"
+                f"{what} is {target!r}, but there is no module {error.name!r}{' on this node' if _place else ''}. "
+                f"{_remedy()}{_hidden(module_name)}"
             ) from error
         raise ImportTargetError(_failed(module_name, target, what, error)) from error
     except (Exception, SystemExit) as error:
         # A script without a `__main__` guard may well call `sys.exit` when it is imported.
         raise ImportTargetError(_failed(module_name, target, what, error)) from error
+
+
+def _remedy() -> str:
+    """Return what is to be done about a module that is not there."""
+    if _place:
+        return f"Put it beside the team file, name it under `py_modules` of place {_place}, or install it on the node."
+    return "Put it beside the team file, install it, or put the folder that holds it on PYTHONPATH."
 
 
 def _hidden(module_name: str) -> str:
@@ -95,7 +111,7 @@ def _hidden(module_name: str) -> str:
 
 
 def _failed(module_name: str, target: str, what: str, error: BaseException) -> str:
+    remedy = _remedy() if _place and isinstance(error, ModuleNotFoundError) else "Correct the module."
     return (
-        f"{what} is {target!r}, but importing module {module_name!r} failed: {type(error).__name__}: {error}. "
-        "Correct the module."
+        f"{what} is {target!r}, but importing module {module_name!r} failed: {type(error).__name__}: {error}. {remedy}"
     )

@@ -10,6 +10,7 @@ import contextlib
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
@@ -22,6 +23,10 @@ __all__ = ["Interrupted", "Interruptible"]
 _SIGNALLED: Final = 128
 """Added to a signal's number: what shells call a program that it ended."""
 
+_AS_ONE: Final = 0.5
+"""Seconds in which further signals count as the first one: `timeout` sends it to the command and then to its group, and
+whoever runs a command below a terminal passes on what the terminal has sent to both."""
+
 _SHOW_CURSOR: Final = "\x1b[?25h\n"
 """Undoes what the live table does to a terminal."""
 
@@ -33,7 +38,7 @@ class Interrupted(Exception):  # noqa: N818 - no error: somebody asked for it
 
 
 class Interruptible:
-    """Lets Ctrl-C, SIGTERM and SIGHUP end the work; a second one ends this process, and with it all, at once.
+    """Lets Ctrl-C, SIGTERM and SIGHUP end the work; a later one ends this process, and with it all, at once.
 
     So does standard output that cannot be written to any more; see `streams`.
 
@@ -47,6 +52,7 @@ class Interruptible:
 
     def __init__(self, cancel: Callable[[], None] = lambda: None) -> None:
         self.status = 0
+        self._heard = 0.0
         self._cancel = cancel
         self._before: dict[signal.Signals, Any] = {}
         self._wakeup_before = -1
@@ -107,9 +113,12 @@ class Interruptible:
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         if self.status:
+            if time.monotonic() - self._heard < _AS_ONE:
+                return
             if err.is_terminal:
                 err.end_with(_SHOW_CURSOR)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.status = _SIGNALLED + number
+        self._heard = time.monotonic()
         self._cancel()

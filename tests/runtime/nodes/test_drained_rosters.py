@@ -39,10 +39,29 @@ def test_a_place_is_hopeless_when_every_node_is_drained_unless_others_may_come(
     assert roster.no_node() == "place pair has no node. one is drained. two is drained."
 
 
-def test_what_comes_back_after_a_drained_node_is_lost_gives_hope() -> None:
+@pytest.mark.parametrize(
+    ("config", "is_drained"), [(SshPlace(name="pair", hosts=("one", "two")), True), (RayPlace(name="pair"), False)]
+)
+def test_a_drained_machine_that_is_lost_comes_back_drained_and_a_node_of_a_cluster_is_another(
+    config: PlaceConfig, is_drained: bool
+) -> None:
+    roster = roster_of(config)
+    roster.drain("one")
+    link: Any = roster.links["one"]
+    roster.note_lost(link, "it closed its connection")
+    assert roster.draining == (("one",) if is_drained else ())
+    roster.add(link, link)
+    roster.note_serving("one")
+
+    assert (roster.booked("one") is None) is is_drained
+    assert [link.name for link in (roster.choose(["one"]),) if link] == (["two"] if is_drained else ["one"])
+
+
+def test_a_place_is_hopeless_though_a_drained_machine_is_lost_as_that_comes_back_drained() -> None:
     roster = roster_of(SshPlace(name="pair", hosts=("one", "two")))
     for name in ("one", "two"):
         roster.drain(name)
     roster.note_lost(roster.links["one"], "it closed its connection")
 
-    assert not roster.is_hopeless
+    assert roster.is_hopeless
+    assert roster.no_node() == "place pair has no node. one is drained. two is drained."

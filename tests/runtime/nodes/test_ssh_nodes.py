@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from processes_and_waits import is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
 from subactors.actors.host import handshake, node_link, versions
 from subactors.runtime import Runtime
-from subactors.runtime.nodes import finding
+from subactors.runtime.nodes import finding, ssh
 from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
@@ -99,6 +100,25 @@ def test_tasks_on_a_node_that_close_their_connection_are_ended_in_the_same_words
     assert reasons == {"Nothing that it says arrives any more"}
 
 
+def test_a_module_that_a_node_lacks_is_an_error_with_what_helps_there(lab: SshPlace, tmp_path: Path) -> None:
+    (tmp_path / "wants_more.py").write_text("import not_installed_there\n")
+    (tmp_path / "team.yaml").write_text(
+        "agents:\n"
+        "  missing: {entrypoint: nowhere_at_all:work}\n"
+        "  wants: {entrypoint: wants_more:work}\n"
+        "  model: {model: python/nowhere_at_all:answer}\n"
+    )
+    place = only(lab)
+    with Runtime.from_file(tmp_path / "team.yaml", standby=0, places=(place,), place=place.name) as runtime:
+        tasks = [runtime.run(agent, "go") for agent in ("missing", "wants", "model")]
+        reasons = [ended(runtime, task).reason for task in tasks]
+
+    remedy = "Put it beside the team file, name it under `py_modules` of place lab, or install it on the node."
+    assert f"there is no module 'nowhere_at_all' on this node. {remedy}" in reasons[0]
+    assert f"No module named 'not_installed_there'. {remedy}" in reasons[1]
+    assert f"there is no module 'nowhere_at_all' on this node. {remedy}" in reasons[2]
+
+
 # --- what cannot be had ---------------------------------------------------------------------------------------------
 
 
@@ -121,18 +141,36 @@ def test_a_task_that_no_node_can_take_has_failed_and_says_why(
     assert words in view.reason
 
 
-def test_a_task_says_that_the_folder_of_its_node_is_gone_whatever_its_own_is(lab: SshPlace, tmp_path: Path) -> None:
-    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path))) as runtime:
-        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
-        (folder,) = tmp_path.glob("node_*")
-        folder.rename(tmp_path / "elsewhere")
-        views = [ended(runtime, runtime.run(agent, "go")) for agent in ("private", "tells_where")]
-        (tmp_path / "elsewhere").rename(folder)
+@pytest.fixture
+def _tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_AGAIN", 0.1)
 
-    for view in views:
+
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_node_whose_folder_is_gone_is_replaced_before_it_is_given_a_task(lab: SshPlace, tmp_path: Path) -> None:
+    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path))) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"], "it serves", limit=PATIENCE)
+        (former,) = tmp_path.glob("node_*")
+        shutil.rmtree(former)
+        wait_until(lambda: set(tmp_path.glob("node_*")) - {former}, "there is another", limit=PATIENCE)
+
+        assert ended(runtime, runtime.run("tells_where", "go")).status == "completed"
+
+
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_node_whose_folder_is_gone_falls_with_its_tasks_at_the_next_and_says_why(
+    lab: SshPlace, tmp_path: Path
+) -> None:
+    with opened(msgspec.structs.replace(only(lab), folder=str(tmp_path / "node"))) as runtime:
+        first = runtime.run("again", str(tmp_path / "mark"))
+        said(runtime, first)
+        (folder,) = (tmp_path / "node").glob("node_*")
+        shutil.rmtree(folder)
+        view = ended(runtime, runtime.run("private", "go"))
+
         assert view.status == "failed"
-        assert f"the folder {folder} is gone" in view.reason
-        assert "Drain the node" in view.reason
+        assert view.reason.startswith(f"Node {lab.hosts[0]} was lost (its folder {folder} is gone")
+        assert (ended(runtime, first).result, runtime.view(first).attempts) == ("again", 2)
 
 
 @pytest.mark.slow
@@ -202,6 +240,25 @@ def drain(runtime: Runtime, name: str, *, stop: bool = False) -> None:
     drained: Future[str] = Future()
     places.drain(name, stop=stop, done=drained.set_result)
     assert drained.result(PATIENCE) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_tried_again_at_once")
+def test_a_drained_node_whose_agent_is_killed_comes_back_drained(lab: SshPlace) -> None:
+    with opened(only(lab)) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"], "it serves", limit=PATIENCE)
+        drain(runtime, lab.hosts[0])
+        (agent,) = agents_of_nodes()
+        agent.kill()
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["lost"], "it is lost", limit=PATIENCE)
+
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] != ["lost"], "it is back", limit=PATIENCE)
+        states = {"connecting"}
+        while states == {"connecting"}:
+            states = {node.state for node in nodes_of(runtime)}
+
+        assert states == {"draining"}
+        assert f"{lab.hosts[0]} is drained." in ended(runtime, runtime.run("tells_where", "go")).reason
 
 
 def test_a_task_that_a_drained_node_is_rid_of_begins_anew_elsewhere(runtime: Runtime, tmp_path: Path) -> None:
