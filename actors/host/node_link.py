@@ -104,6 +104,7 @@ class NodeLink:
         is_serving: whether it takes processes.
         has_served: whether it ever did.
         is_lost: whether it is no more.
+        is_refused: whether that is for a reason that one end has stated, and would state again.
         versions: its own; None before it has said so.
         processes: those that run there, by their keys.
     """
@@ -123,7 +124,7 @@ class NodeLink:
         self.name = name
         self.address = address
         self.folder = ""
-        self.is_serving = self.has_served = self.is_lost = False
+        self.is_serving = self.has_served = self.is_lost = self.is_refused = False
         self.versions: Versions | None = None
         self.processes: dict[int, RemoteProcess] = {}
         self._groups = ""
@@ -282,7 +283,7 @@ class NodeLink:
             case Serving() if not self.has_served:
                 self._on_serving(message)
             case Parting(why):
-                self._lose(_clause(why))
+                self._refuse(_clause(why))
             case Taken(key):
                 self._openings.came(key)
             case Forked(key, pid) if 0 < pid <= _HIGHEST_PID:
@@ -311,11 +312,11 @@ class NodeLink:
             case Known(theirs) if self._handshake.is_answered:
                 self.versions = Versions(*map(_clause, msgspec.structs.astuple(theirs)))
                 if problem := versions.difference(self.versions):
-                    self._lose(problem)
+                    self._refuse(problem)
                 else:
                     self._send(Setup(self._setup))
             case Parting(why) if self._handshake.is_answered:
-                self._lose(_clause(why))
+                self._refuse(_clause(why))
             case _:
                 raise ProtocolError("something before its proof")
 
@@ -347,6 +348,10 @@ class NodeLink:
                 process.on_ended_there(seen)
 
         self._listener.process_left(self, process, bytes(message.left), home)
+
+    def _refuse(self, why: str) -> None:
+        self.is_refused = True
+        self._lose(why)
 
     def _lose(self, why: str) -> None:
         if self.is_lost:

@@ -60,7 +60,9 @@ def show_log(root: Path, part: str, *, follow: bool, tail: int | None, since: fl
 def _nothing(task: ForeignTask, *, is_part: bool) -> str:
     if is_part:
         return f"Nothing of that is in the log of {task.id}."
-    return f"The log of {task.id} is empty. What its Python code prints is its output: `subactors view {task.id}`."
+    text = f"The log of {task.id} is empty. What its Python code prints is its output: `subactors view {task.id}`."
+    view = task.view(peek=True)
+    return f"{text} Its node sends the log once a second." if view.node and not view.ended else text
 
 
 class _Log:

@@ -22,7 +22,7 @@ from typing import Final
 
 from ..errors import RunError
 from ..nodes.greeting import behind, complaint
-from ..nodes.last_words import last_line
+from ..nodes.last_words import first_and_last_line
 from ..nodes.tls_files import TlsFiles, tls_files_of
 from ..team.places import PlaceConfig, RayPlace, SshPlace
 from ..text import duration, one_line
@@ -117,7 +117,7 @@ def _of_host(ssh: str, place: SshPlace, host: str) -> Finding:
         # What a shell's start-up files print comes first, and is skipped as where tasks are to run there.
         python, implementation, ours = json.loads(behind(done.stdout) or b"")
     except ValueError:
-        said = last_line(done.stderr) or complaint(done.stdout) or f"it ended with status {done.returncode}"
+        said = first_and_last_line(done.stderr) or complaint(done.stdout) or f"it ended with status {done.returncode}"
         fault = "cannot be reached" if done.returncode == _OF_SSH else f"{place.python} cannot be run there"
         return Finding(what, "!!", f"{fault}: {one_line(said, 300)}")
     fault = _fault(str(python), str(implementation), str(ours))

@@ -34,6 +34,8 @@ def complaint(printed: bytes) -> str:
     if not printed.strip():
         return ""
     much = len(printed) > _MOST_BEFORE
+    if b"\0" in printed and not much:
+        return "what answered there is no agent of this version of subactors: install the same one on both machines"
     what = one_line(printed[:_MOST_BEFORE].decode("utf-8", "replace"), _LONGEST)
     return f"its shell printed {'more than 64 kB' if much else 'something'} before any agent spoke: {what!r}"
 

@@ -8,7 +8,10 @@ from typing import Final
 
 from ..text import one_line
 
-__all__ = ["LastWords", "last_line"]
+__all__ = ["LastWords", "first_and_last_line", "last_line"]
+
+_BETWEEN: Final = " … "
+"""Stands for the lines between the first and the last."""
 
 _KEPT: Final = 4096
 """Bytes that are kept; the last line is looked for in them."""
@@ -22,10 +25,23 @@ _LONGEST: Final = 300
 
 def last_line(written: bytes) -> str:
     """Return the last line that says something of what a program has written, as a clause; empty if none does."""
-    for line in reversed(written[-_KEPT:].decode("utf-8", "replace").splitlines()):
-        if any(map(str.isalnum, line)):
-            return one_line(line, _LONGEST).strip().rstrip(".")
-    return ""
+    lines = _that_say_something(written)
+    return _clause(lines[-1]) if lines else ""
+
+
+def first_and_last_line(written: bytes) -> str:
+    """Return the first such line and the last, as a clause: how to use a program often follows what is wrong."""
+    lines = _that_say_something(written)
+    return _BETWEEN.join(dict.fromkeys(map(_clause, (lines[0], lines[-1])))) if lines else ""
+
+
+def _that_say_something(written: bytes) -> list[str]:
+    lines = written[-_KEPT:].decode("utf-8", "replace").splitlines()
+    return [line for line in lines if any(map(str.isalnum, line))]
+
+
+def _clause(line: str) -> str:
+    return one_line(line, _LONGEST).strip().rstrip(".")
 
 
 class LastWords:
@@ -61,6 +77,11 @@ class LastWords:
         """Return the last line so far, as a clause."""
         self.take()
         return last_line(self._kept)
+
+    def first_and_last_line(self) -> str:
+        """Return the first line so far and the last, as a clause."""
+        self.take()
+        return first_and_last_line(self._kept)
 
     def close(self) -> None:
         """Close what is open of the pipe."""

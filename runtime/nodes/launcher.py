@@ -39,19 +39,22 @@ class Launcher(Protocol):
     def begin(
         self,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
         trouble: Callable[[str, bool], None],
         drains: Callable[[str], None],
+        coming: Callable[[str], None],
     ) -> None:
         """Look for nodes from now on; what is called may be called in any thread.
 
         Args:
             found: is called with each node.
             lost: is called with the name of a node that is known to be gone, or could not be had, and why; with no
-                reason where whoever talks to it may know a better one.
+                reason where whoever talks to it may know a better one. And whether another try would fail as well.
             trouble: is called with a sentence that says why the place as a whole has no nodes, or with none where that
                 is known of each; and whether there can be no more for now.
             drains: is called with the name of a node that is about to be taken away.
+            coming: is called with the name of a node that is tried, where nobody has named it before; and again each
+                time it was lost and is to be tried again.
         """
 
     def release(self, name: str) -> None:

@@ -35,7 +35,7 @@ from .files import bring_home
 from .messages import HoldLimits, Left
 from .news import News, keep_log
 from .remote_body import RemoteBody, own_folder, split
-from .roster import Roster
+from .roster import OTHERS, Roster
 
 if TYPE_CHECKING:
     from ...actors import ProcessActor
@@ -112,9 +112,10 @@ class NodePlace:
         """Look for nodes from now on; returns at once."""
         self._launcher.begin(
             lambda found: self._system.call(lambda: self._on_found(found)),
-            lambda name, why: self._system.call(lambda: self._on_lost(name, why)),
+            lambda name, why, final: self._system.call(lambda: self._on_lost(name, why, is_final=final)),
             lambda sentence, is_last: self._system.call(lambda: self._on_trouble(sentence, is_last=is_last)),
             lambda name: self.drain(name, stop=False, done=_ignore),
+            lambda name: self._system.call(lambda: self._roster.note_coming(name)),
         )
 
     def spawn(
@@ -201,9 +202,10 @@ class NodePlace:
             body.booking = Booking(
                 self._booker, resources, lambda: self._roster.draining, self._system.call, self._take_waiting
             )
-        self._take(start)
+        self._take(start, len(self._waiting) + 1)
 
-    def _take(self, start: _Start) -> None:
+    def _take(self, start: _Start, waiting: int) -> None:
+        """Start it, have it fail, or have it wait, as one of so many that want a node."""
         if start.process.end is not None:
             return
         body = start.body
@@ -214,7 +216,8 @@ class NodePlace:
         else:
             # A folder that it goes on with is on one node; another has a new one for it.
             former = split(start.spec.former_folder)[0]
-            link = self._roster.choose((former, body.near.node if body.near is not None else ""))
+            preferred = (former, body.near.node if body.near is not None else "")
+            link = self._roster.choose(preferred, waiting=waiting)
         if link is not None:
             self._start(start, link)
         elif self._roster.is_hopeless or self._has_left:
@@ -226,8 +229,8 @@ class NodePlace:
         """Start what waits, as far as there is room now; it fails where no node can come."""
         self.why_none = self._roster.why_none
         waiting, self._waiting = self._waiting, []
-        for start in waiting:
-            self._take(start)
+        for taken, start in enumerate(waiting):
+            self._take(start, len(self._waiting) + len(waiting) - taken)
 
     def _start(self, start: _Start, link: NodeLink) -> None:
         spec = start.spec
@@ -284,19 +287,13 @@ class NodePlace:
         self.why_none = self._roster.why_none
         link.begin()
 
-    def _on_lost(self, name: str, why: str) -> None:
-        self._roster.note_ended(name, why)
-        self._despair()
+    def _on_lost(self, name: str, why: str, *, is_final: bool) -> None:
+        self._roster.note_ended(name, why, is_final=is_final)
+        self._take_waiting()
 
     def _on_trouble(self, sentence: str, *, is_last: bool) -> None:
         self._roster.note_trouble(sentence, is_last=is_last)
-        self._despair()
-
-    def _despair(self) -> None:
-        """Let nobody wait any more where no node can come."""
-        self.why_none = self._roster.why_none
-        if self._roster.is_hopeless:
-            self._take_waiting()  # which fails them all
+        self._take_waiting()
 
     def _leave(self) -> None:
         self._has_left = True
@@ -305,7 +302,8 @@ class NodePlace:
 
     def node_serving(self, node: NodeLink) -> None:
         """See `NodeListener`."""
-        self._roster.note_serving(node.name)
+        if self._roster.note_serving(node.name):
+            self._system.call_later(OTHERS, self._take_waiting)  # what others were to have that have not come
         self._take_waiting()
 
     def node_said(self, node: NodeLink, body: bytes) -> None:
@@ -342,7 +340,7 @@ class NodePlace:
                 start.body.booking.renew()
         self._launcher.release(node.name)
         if not isinstance(self._config, SshPlace):  # of those the launcher says why, in a moment
-            self._despair()
+            self._take_waiting()
 
 
 def _ignore(refused: str) -> None:

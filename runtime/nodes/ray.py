@@ -32,6 +32,7 @@ from .ray_messages import (
     Booked,
     BookingWaits,
     Connect,
+    NodeComing,
     NodeDrains,
     NodeLost,
     ReleaseNode,
@@ -98,9 +99,10 @@ class _Told(NamedTuple):
     """What is called with news; see `Launcher.begin`."""
 
     found: Callable[[NodeFound], None]
-    lost: Callable[[str, str], None]
+    lost: Callable[[str, str, bool], None]
     trouble: Callable[[str, bool], None]
     drains: Callable[[str], None]
+    coming: Callable[[str], None]
 
 
 class _Booking(NamedTuple):
@@ -138,12 +140,13 @@ class RayLauncher:
     def begin(
         self,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
         trouble: Callable[[str, bool], None],
         drains: Callable[[str], None],
+        coming: Callable[[str], None],
     ) -> None:
         """See `Launcher`."""
-        told = _Told(found, lost, trouble, drains)
+        told = _Told(found, lost, trouble, drains, coming)
         self._connect = _connection(self._place.address)
         name = f"subactors-ray-{self._place.name}"
         self._thread = threading.Thread(target=self._keep, args=(told,), name=name, daemon=True)
@@ -208,7 +211,7 @@ class RayLauncher:
                 return
             names, self._names = self._names, set()
             for name in names:
-                told.lost(name, why)
+                told.lost(name, why, False)
             # Where there were nodes there may be some again, in a moment; who waits for one waits for what comes of it.
             told.trouble(f"{why[:1].upper()}{why[1:]}.", not names)
             if names:
@@ -232,12 +235,14 @@ class RayLauncher:
         last = ""
         for said in _lines(driver):
             match decode_from_driver(said):
+                case NodeComing(name):
+                    self._names.add(name)
+                    told.coming(name)
                 case AgentFound() as agent:
-                    self._names.add(agent.name)
                     self._find(agent, told)
-                case NodeLost(name, why):
+                case NodeLost(name, why, is_final):
                     self._names.discard(name)
-                    told.lost(name, why)
+                    told.lost(name, why, is_final)
                 case NodeDrains(name):
                     told.drains(name)
                 case Booked(key, name, variables) if key in self._bookings:
@@ -255,16 +260,16 @@ class RayLauncher:
         """Tell of a node whose agent is there, if its line is what it is to be."""
         node = NodeFound(agent.name, agent.address, bytes.fromhex(agent.token))
 
-        def refuse(name: str, why: str) -> None:
-            told.lost(name, why)
+        def refuse(name: str, why: str, *, is_final: bool = False) -> None:
+            told.lost(name, why, is_final)
             self._order(ReleaseNode(name))
 
         if self._lines is not None and agent.certificate:
             self._lines.open(node, agent.certificate, told.found, refuse)
         elif self._lines is not None:
-            refuse(node.name, "its line would be plain: RAY_USE_TLS is set here, and not there")
+            refuse(node.name, "its line would be plain: RAY_USE_TLS is set here, and not there", is_final=True)
         elif agent.certificate:
-            refuse(node.name, "its line is encrypted by TLS: RAY_USE_TLS is set there, and not here")
+            refuse(node.name, "its line is encrypted by TLS: RAY_USE_TLS is set there, and not here", is_final=True)
         else:
             told.found(node)
 

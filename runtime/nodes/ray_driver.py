@@ -33,6 +33,7 @@ from .ray_messages import (
     Book,
     Connect,
     FromDriver,
+    NodeComing,
     NodeDrains,
     NodeLost,
     ReleaseNode,
@@ -53,7 +54,7 @@ _LOOK_EVERY: Final = 1.0
 _PATIENCE: Final = 60.0
 """Seconds that an agent may take to be there: Ray may have to make its environment first."""
 
-_AGAIN: Final = 5.0
+_AGAIN: Final = 1.0
 _AGAIN_AT_MOST: Final = 60.0
 """Seconds until a node gets another agent, where one has failed or was lost, the first time and later."""
 
@@ -75,8 +76,7 @@ class _Node:
 
     Attributes:
         id: as Ray names it.
-        called: as people know the machine.
-        name: the same, or with a part of the id where another node has that; empty while the host knows none.
+        name: as people know the machine, with a part of the id where another node has that.
         actor: which has started the agent, or does so; None: there is none now.
         answer: what `start` of it will return; None once it has.
         is_found: whether the host knows the agent.
@@ -85,10 +85,9 @@ class _Node:
         pause: seconds until the next try after the next failure.
     """
 
-    def __init__(self, node_id: str, called: str) -> None:
+    def __init__(self, node_id: str, name: str) -> None:
         self.id = node_id
-        self.called = called
-        self.name = ""
+        self.name = name
         self.token = ""
         self.actor: Any = None
         self.answer: Any = None
@@ -184,7 +183,7 @@ class _Driver:
         self._has_none = not working
         for node_id, node in working.items():
             if node_id not in self._nodes:
-                self._nodes[node_id] = _Node(node_id, _name(node))
+                self._add(node_id, _name(node))
         draining = _draining()
         for node in self._nodes.values():
             if node.id in draining:
@@ -193,6 +192,13 @@ class _Driver:
                     self._say(NodeDrains(node.name))
             elif node.actor is None and time.monotonic() >= node.due:
                 self._start(node)
+
+    def _add(self, node_id: str, called: str) -> None:
+        """Have a node by a name by which the host knows no other one now."""
+        name = called if called not in self._held else f"{called}-{node_id[:6]}"
+        self._held.add(name)
+        self._nodes[node_id] = _Node(node_id, name)
+        self._say(NodeComing(name))
 
     def _start(self, node: _Node) -> None:
         node.token = os.urandom(32).hex()
@@ -204,10 +210,6 @@ class _Driver:
         ).remote()
         node.answer = node.actor.start.remote(node.token)
 
-    def _free_name(self, node: _Node) -> str:
-        """Return a name by which the host knows no other node now."""
-        return node.called if node.called not in self._held else f"{node.called}-{node.id[:6]}"
-
     def _see_to_answers(self, *, timeout: float) -> None:
         """Tell the host of the agents that are there now, and of those that will not be."""
         starting = {node.answer: node for node in self._nodes.values() if node.answer is not None}
@@ -218,7 +220,7 @@ class _Driver:
             self._see_to_answer(starting.pop(answer), answer)
         for node in starting.values():
             if time.monotonic() > node.due:
-                self._fail(node, f"Ray has not started its agent within {_PATIENCE:g} s")
+                self._fail(node, f"Ray has not started its agent within {_PATIENCE:g} s", is_final=True)
 
     def _see_to_answer(self, node: _Node, answer: Any) -> None:
         node.answer = None
@@ -234,28 +236,28 @@ class _Driver:
             self._fail(node, said["problem"])
             return
         host, port = said["address"]
-        node.is_found, node.name = True, self._free_name(node)
-        self._held.add(node.name)
+        node.is_found = True
         self._say(AgentFound(node.name, (host, port), node.token, said.get("certificate", "")))
 
-    def _fail(self, node: _Node, why: str) -> None:
+    def _fail(self, node: _Node, why: str, *, is_final: bool = False) -> None:
         node.fail()
-        node.name = self._free_name(node)
-        self._say(NodeLost(node.name, why))
-        self._say(Trouble("", is_last=all(other.actor is None for other in self._nodes.values())))
+        self._say(NodeLost(node.name, why, is_final))
+        self._say(NodeComing(node.name))
 
     def _lose(self, node: _Node, listed: dict[str, Any]) -> None:
         """Forget a node that is no more."""
         del self._nodes[node.id]
-        if node.is_found or (node.name and node.name not in self._held):
-            why = _words(listed.get("DeathReasonMessage") or "")
-            self._say(NodeLost(node.name, "Ray says that it is gone" + (f": {why}" if why else "")))
+        if not node.is_found:  # else the host has let go of it first
+            self._held.discard(node.name)
+        why = _words(listed.get("DeathReasonMessage") or "")
+        self._say(NodeLost(node.name, "Ray says that it is gone" + (f": {why}" if why else "")))
 
     def _release(self, name: str) -> None:
         """The host has let go of an agent: say why its actor has ended, if Ray knows, and start another later."""
-        self._held.discard(name)
         node = next((node for node in self._nodes.values() if node.name == name and node.is_found), None)
         if node is None:
+            if all(other.name != name for other in self._nodes.values()):
+                self._held.discard(name)
             return
         try:
             ray.get(node.actor.beat.remote(), timeout=_LAST_WORDS)
@@ -264,6 +266,7 @@ class _Driver:
         except RayError:
             pass  # Ray does not know yet
         node.fail()
+        self._say(NodeComing(name))
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "BookingWaits",
     "Connect",
     "FromDriver",
+    "NodeComing",
     "NodeDrains",
     "NodeLost",
     "ReleaseNode",
@@ -89,11 +90,24 @@ class AgentFound(msgspec.Struct, frozen=True, tag="found"):
     certificate: str = ""
 
 
+class NodeComing(msgspec.Struct, frozen=True, tag="coming"):
+    """A node of the cluster is to have an agent; said again after each `NodeLost` that is not its end."""
+
+    name: str
+
+
 class NodeLost(msgspec.Struct, frozen=True, tag="lost"):
-    """A node is no more, or has no agent for now; and why, as a clause."""
+    """A node is no more, or has no agent for now.
+
+    Attributes:
+        name: of the node.
+        why: as a clause.
+        is_final: whether it will have none when it is tried again, either.
+    """
 
     name: str
     why: str
+    is_final: bool = False
 
 
 class NodeDrains(msgspec.Struct, frozen=True, tag="drains"):
@@ -134,7 +148,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
     """The driver runs. Said each second, whatever Ray does meanwhile."""
 
 
-FromDriver: TypeAlias = AgentFound | NodeLost | NodeDrains | Trouble | Booked | BookingWaits | Beat
+FromDriver: TypeAlias = AgentFound | NodeComing | NodeLost | NodeDrains | Trouble | Booked | BookingWaits | Beat
 
 _encoder: Final = msgspec.json.Encoder()
 _to_driver: Final[msgspec.json.Decoder[ToDriver]] = msgspec.json.Decoder(ToDriver)

@@ -5,6 +5,9 @@ Everything happens in the I/O thread.
 
 from __future__ import annotations
 
+import math
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +18,15 @@ if TYPE_CHECKING:
     from ...actors import NodeLink
     from .launcher import NodeFound
 
-__all__ = ["Roster"]
+__all__ = ["OTHERS", "Roster"]
+
+OTHERS: Final = 2.0
+"""Seconds from the first node of a place on for which others that are on their way are counted in: the first would get
+all that waits."""
+
+_TRIES: Final = 3
+"""Times in a row that a node cannot be had until nobody waits for it any more. A reason that one end has stated counts
+as all of them."""
 
 _MOST_LOST: Final = 1000
 """Nodes that are remembered after their loss: a cluster may give each machine a new name."""
@@ -39,7 +50,9 @@ class Roster:
         self._lost: dict[str, str] = {}
         self._draining: set[str] = set()
         self._begun: set[str] = set()
-        self._cannot: set[str] = set()
+        self._coming: dict[str, None] = dict.fromkeys(config.hosts if isinstance(config, SshPlace) else ())
+        self._failures: Counter[str] = Counter()
+        self._counts_others_until: float | None = None
         self._trouble = ""
         self._is_last_trouble = False
 
@@ -51,10 +64,19 @@ class Roster:
         self._begun.add(link.name)
         self._lost.pop(link.name, None)
 
-    def note_serving(self, name: str) -> None:
-        """A node takes processes."""
-        self._cannot.discard(name)
+    def note_coming(self, name: str) -> None:
+        """A node that nobody has named is tried, or tried again."""
+        self._coming[name] = None
+        self._trouble, self._is_last_trouble = "", False
+
+    def note_serving(self, name: str) -> bool:
+        """A node takes processes; return whether it is the first."""
+        del self._failures[name]
         self._is_last_trouble = False
+        is_first = self._counts_others_until is None
+        if is_first:
+            self._counts_others_until = time.monotonic() + OTHERS
+        return is_first
 
     def note_trouble(self, sentence: str, *, is_last: bool) -> None:
         """The place as a whole has no nodes, or all of them are told of; see `Launcher.begin`."""
@@ -69,17 +91,28 @@ class Roster:
                 self._draining.discard(link.name)  # what comes by that name is another machine
             self._note_reason(link.name, why)
         if not link.has_served:
-            self._cannot.add(link.name)
+            self._note_failure(link.name, is_final=link.is_refused)
 
-    def note_ended(self, name: str, why: str) -> None:
-        """Whoever starts agents says that one has ended, or could not be had; the reason may be empty."""
+    def note_ended(self, name: str, why: str, *, is_final: bool) -> None:
+        """Whoever starts agents says that one has ended, or could not be had; the reason may be empty.
+
+        Args:
+            name: of the node.
+            why: as a clause.
+            is_final: whether another try would fail as well, if there was not even anybody to talk to.
+        """
         if name in self.links:
             self.links[name].give_up(why)
         elif why or name not in self._lost:
             self._note_reason(name, why or "its agent has ended")
         if name not in self._begun:
-            self._cannot.add(name)  # there was not even anybody to talk to
+            self._note_failure(name, is_final=is_final)
         self._begun.discard(name)
+        if not self._keeps_machines:
+            self._coming.pop(name, None)
+
+    def _note_failure(self, name: str, *, is_final: bool) -> None:
+        self._failures[name] += _TRIES if is_final else 1
 
     def _note_reason(self, name: str, why: str) -> None:
         self._lost.pop(name, None)
@@ -106,18 +139,31 @@ class Roster:
         """The nodes that are drained, or will be again when they come back."""
         return tuple(name for name in self._names if name in self._draining)
 
-    def choose(self, preferred: Iterable[str]) -> NodeLink | None:
+    def choose(self, preferred: Iterable[str], *, waiting: int = 1) -> NodeLink | None:
         """Return the node for a task; None if there is none now.
 
         Args:
             preferred: names of those that have it if they have room.
+            waiting: how many tasks want a node, with this one.
         """
         free = [link for link in self.links.values() if self._has_room(link)]
         for name in preferred:
             if (link := self.links.get(name)) in free:
                 return link
+        if self._config.placement == "spread" and (others := self._others):
+            tasks = waiting + sum(len(link.processes) for link in self.links.values())
+            share = math.ceil(tasks / (others + sum(link.is_serving for link in self.links.values())))
+            free = [link for link in free if len(link.processes) < share]
         choose = max if self._config.placement == "pack" else min
         return choose(free, key=lambda link: len(link.processes), default=None)
+
+    @property
+    def _others(self) -> int:
+        """How many nodes are on their way, of which nothing bad is known, as long as they are counted in."""
+        if self._counts_others_until is None or time.monotonic() >= self._counts_others_until:
+            return 0
+        serving = {name for name, link in self.links.items() if link.is_serving}
+        return len({*self._coming, *self.links} - serving - self._failures.keys() - self._draining)
 
     def _has_room(self, link: NodeLink) -> bool:
         most = self._config.max_tasks
@@ -126,14 +172,15 @@ class Roster:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no node takes tasks, and none is to come; one that has served is tried again."""
+        """Whether no node takes tasks, and none is to come."""
         if isinstance(self._config, SshPlace):  # it gets no others than its hosts
             hosts, drained = set(self._config.hosts), self._draining
         else:
-            hosts, drained = {*self.links, *self._lost}, set()
+            hosts, drained = {*self.links, *self._coming}, set()
         if any(link.is_serving for name, link in self.links.items() if name not in drained):
             return False
-        return self._is_last_trouble or (bool(hosts) and hosts <= self._cannot | drained)
+        cannot = {name for name, failures in self._failures.items() if failures >= _TRIES}
+        return self._is_last_trouble or (bool(hosts) and hosts <= cannot | drained)
 
     @property
     def why_none(self) -> str:
@@ -152,8 +199,7 @@ class Roster:
     @property
     def _names(self) -> Iterable[str]:
         """All nodes that there are, are to be, or were."""
-        expected = self._config.hosts if isinstance(self._config, SshPlace) else ()
-        return dict.fromkeys([*expected, *self.links, *self._lost])
+        return dict.fromkeys([*self._coming, *self.links, *self._lost])
 
     def views(self, memory_available: Mapping[str, int]) -> list[NodeView]:
         """Return all nodes that there are, are to be, or were.

@@ -58,7 +58,7 @@ _LOOK_EVERY: Final = 0.02
 _PATIENCE: Final = 30.0
 """Seconds in which that must be there, and the agent begin to speak."""
 
-_AGAIN: Final = 5.0
+_AGAIN: Final = 1.0
 _AGAIN_AT_MOST: Final = 60.0
 """Seconds until a machine that could not be had is tried again, the first time and later."""
 
@@ -114,12 +114,13 @@ class SshLauncher:
     def begin(
         self,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
         trouble: Callable[[str, bool], None],
         drains: Callable[[str], None],
+        coming: Callable[[str], None],
     ) -> None:
         """See `Launcher`; there is no trouble but that of each machine, and nobody says that one is about to go."""
-        del trouble, drains
+        del trouble, drains, coming
         for number, host in enumerate(self._place.hosts):
             thread = threading.Thread(
                 target=lambda number=number, host=host: self._keep(number, host, found, lost),
@@ -157,7 +158,7 @@ class SshLauncher:
         number: int,
         host: str,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
     ) -> None:
         """Have an agent on a machine, and another when that has ended, until all is closed."""
         pause = 0.0
@@ -169,7 +170,7 @@ class SshLauncher:
                 why = f"ssh cannot be started: {error.strerror or error}"
             if self._closing.is_set():
                 return
-            lost(host, why)
+            lost(host, why, bool(why))
             # One that was there is wanted back at once; one that could not be had may need somebody's help.
             lasted = time.monotonic() - began > _LASTED
             pause = _AT_ONCE if lasted else min(max(_AGAIN, 2 * pause), _AGAIN_AT_MOST)
@@ -203,7 +204,9 @@ class SshLauncher:
                     found(NodeFound(host, f"/proc/self/{here}", token, ours.dup(), "ssh"))
                     ours.close()
                     _wait_for_end(words, released, agent, way)
-            return (greeting.is_late and greeting.complaint()) or words.last_line() or greeting.complaint()
+            if greeting.has_come():
+                return words.last_line()
+            return (greeting.is_late and greeting.complaint()) or words.first_and_last_line() or greeting.complaint()
 
     @contextlib.contextmanager
     def _told_of_release(self, host: str) -> Iterator[int]:

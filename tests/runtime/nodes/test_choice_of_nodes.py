@@ -12,6 +12,7 @@ from processes_and_waits import wait_until
 from run_folders import subactors
 from ssh_server import needs_sshd, ssh_place
 from subactors.runtime import Limits, Runtime
+from subactors.runtime.nodes import place, roster
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
 
@@ -38,6 +39,19 @@ def test_tasks_go_to_the_node_that_has_the_fewest(runtime: Runtime) -> None:
         said(runtime, task)
 
     assert [node.tasks for node in nodes_of(runtime)] == [2, 2]
+
+
+def test_tasks_that_are_there_before_any_node_are_spread_over_all(
+    lab: SshPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (place, roster):
+        monkeypatch.setattr(module, "OTHERS", PATIENCE)
+    with opened(lab) as runtime:
+        tasks = [runtime.run("leaves_a_daemon", "go") for _ in range(8)]
+        for task in tasks:
+            said(runtime, task)
+
+        assert [node.tasks for node in nodes_of(runtime)] == [4, 4]
 
 
 @pytest.mark.slow
