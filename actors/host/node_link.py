@@ -59,6 +59,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NodeLink", "NodeListener"]
 
+_FOLLOWS: Final = 1.0
+"""Seconds in which the end of a node is noticed, once it takes no connection any more."""
+
 _LONGEST: Final = 2000
 """Characters that a node may say of itself, or of why a process could not be had, before it is cut short."""
 
@@ -242,8 +245,13 @@ class NodeLink:
                 self.drop(process.key)
 
         def failed(what: str) -> None:
-            self.drop(process.key)
-            process.on_start_failed(f"node {self.name} cannot be connected to: {what}")
+            # Where that is because the agent has ended, the node is lost in a moment, and that is what is told.
+            self._io.call_later(_FOLLOWS, lambda: give_up(what))
+
+        def give_up(what: str) -> None:
+            if process.key in self.processes:
+                self.drop(process.key)
+                process.on_start_failed(f"node {self.name} cannot be connected to: {what}")
 
         self._openings.ask(opening, connected, failed)
 

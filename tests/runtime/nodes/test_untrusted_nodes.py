@@ -176,6 +176,20 @@ def test_whoever_has_the_address_of_a_node_over_a_network_is_not_told_what_a_tas
         node.say(Parting("the test is over"))
 
 
+def test_a_task_whose_connection_ends_with_its_node_has_failed_because_that_is_lost() -> None:
+    with FakeNode("") as node, opened(node) as runtime:
+        node.serve()
+        task = runtime.run("worker", "go")
+        wait_until(lambda: node.processes, "its process is asked for")
+        (_, channel) = node.processes[0]
+        channel.shutdown(socket.SHUT_WR)
+        channel.settimeout(PATIENCE)
+        assert channel.recv(1) == b""  # its host has seen that
+        node.line.channel.shutdown(socket.SHUT_RDWR)
+
+        assert ended(task).reason == "Node fake was lost (it closed its connection)."
+
+
 # --- what it says of files ------------------------------------------------------------------------------------------
 
 
