@@ -253,4 +253,5 @@ def test_a_program_that_has_initialised_ray_gets_that_cluster_and_keeps_its_conn
     with program(USES_RAY, cluster.address) as host:
         said, _ = host.communicate(timeout=PATIENCE)
 
-    assert said.split("\n")[:2] == ["completed ", "True still there"]
+    lines = [line for line in said.splitlines() if "raylet" not in line]  # Ray has its own say, of nodes of before
+    assert lines == ["completed ", "True still there"]
