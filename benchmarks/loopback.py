@@ -93,12 +93,13 @@ class TcpLauncher:
     def begin(
         self,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
         trouble: Callable[[str, bool], None],
         drains: Callable[[str], None],
+        coming: Callable[[str], None],
     ) -> None:
         """Start an agent for each node, in a thread for each."""
-        del drains  # nobody takes these away
+        del drains, coming  # nobody takes these away, and the place names them
         for name in self._names:
             thread = threading.Thread(target=self._serve, args=(name, found, lost, trouble), daemon=True)
             self._threads.append(thread)
@@ -127,7 +128,7 @@ class TcpLauncher:
         self,
         name: str,
         found: Callable[[NodeFound], None],
-        lost: Callable[[str, str], None],
+        lost: Callable[[str, str, bool], None],
         trouble: Callable[[str, bool], None],
     ) -> None:
         token = os.urandom(32)
@@ -158,11 +159,11 @@ class TcpLauncher:
                     address, port = relay.address
                 node = NodeFound(name, (address, port), token)
                 if self._lines is not None:
-                    self._lines.open(node, said["certificate"], found, lost)
+                    self._lines.open(node, said["certificate"], found, lambda of, why: lost(of, why, True))
                 else:
                     found(node)
                 agent.wait()
-        lost(name, "")
+        lost(name, "", True)
         trouble("", True)
 
 
