@@ -78,7 +78,8 @@ class ChildSpec(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """A child of a supervisor. Its fields change in the supervisor's thread only.
+    """A child of a supervisor. Its fields change in the supervisor's thread only, but `process`, which may be set in the
+    I/O thread.
 
     Attributes:
         spec: what was asked for.

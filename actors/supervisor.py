@@ -276,8 +276,8 @@ class _ChildListener:
         self._tell(ChildReady(self._child))
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
-        """Hand over in this thread."""
-        del process
+        """Hand over in this thread. The supervisor's may not have come to note whose process the child is."""
+        self._child.process = process
         self._supervisor.child_output(self._child, data)
 
     def process_report(self, process: ActorProcess, body: bytes) -> None:

@@ -18,23 +18,59 @@ from process_listeners import PATIENCE, RecordingSupervisor, Supervision, pid_of
 from processes_and_waits import is_gone, wait_until
 from speaking_actors import Answering, Counting, Saying, Speaker
 from subactors.actors import (
+    ActorProcess,
     Child,
     ChildSpec,
     ProcessActor,
     ProcessExit,
+    ProcessListener,
     ProcessSystem,
     ReplyAddress,
     StartChild,
     Supervisor,
 )
 from subactors.actors.host.backlog import _HIGH
-from subactors.actors.host.channel import _FLOOD, _REST
+from subactors.actors.host.channel import _FLOOD, _MUCH, _REST
 
 
 @pytest.fixture
 def supervisor(system: ProcessSystem) -> Iterator[Supervision]:
     with supervision(system) as supervisor:
         yield supervisor
+
+
+class Noting(RecordingSupervisor):
+    """Notes in the I/O thread whose process says something."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        super().__init__(system)
+        self.processes: list[ActorProcess] = []
+
+    def child_output(self, child: Child, data: bytes) -> None:
+        self.processes.append(child.process)
+        super().child_output(child, data)
+
+
+class Hasty:
+    """Where a process is heard before whoever has asked for it has got it."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        self._system = system
+
+    def spawn(self, *args: Any, listener: ProcessListener, **kwargs: Any) -> ActorProcess:
+        process = self._system.spawn(*args, listener=listener, **kwargs)
+        listener.process_output(process, b"early")
+        return process
+
+
+def test_a_child_that_is_heard_before_it_is_known_here_has_its_process(system: ProcessSystem) -> None:
+    with supervision(system, Noting) as supervisor:
+        child = supervisor.start(Echo, placement=Hasty(system))
+        noting = supervisor.reference._actor_weakref()
+        assert isinstance(noting, Noting)
+        assert noting.processes == [child.process]
+        supervisor.stop(child)
+        supervisor.wait_for_end()
 
 
 # --- reports and requests -------------------------------------------------------------------------------------------
@@ -207,23 +243,23 @@ def test_what_a_child_reported_before_its_end_arrives_before_its_end(system: Pro
 
 
 class Meanwhile(RecordingSupervisor):
-    """Notes whether there was time for something else between one large piece of output and the next."""
+    """Notes whether there was time for something else in a flood, before too much of it had come."""
 
     def __init__(self, system: ProcessSystem) -> None:
         super().__init__(system)
-        self.had_time = True
+        self.at_a_stretch = 0
         self.gaps: list[bool] = []
 
     def child_output(self, child: Child, data: bytes) -> None:
         super().child_output(child, data)
         if len(data) >= _FLOOD:
-            self.gaps.append(self.had_time)
-            self.had_time = False
+            self.gaps.append(self.at_a_stretch < _MUCH)
+            self.at_a_stretch += len(data)
             # Timers fire in the order in which they are due: before a child that has a rest is read again.
             self._system.call_later(_REST / 2, self.come_back)
 
     def come_back(self) -> None:
-        self.had_time = True
+        self.at_a_stretch = 0
 
 
 def test_a_child_that_floods_leaves_the_io_thread_time_for_the_others(system: ProcessSystem) -> None:

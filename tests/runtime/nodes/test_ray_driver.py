@@ -34,7 +34,7 @@ def troubles(monkeypatch: pytest.MonkeyPatch) -> queue.SimpleQueue[str]:
 def launcher(troubles: queue.SimpleQueue[str], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RayLauncher]:
     before = children_of(os.getpid())
     launcher = RayLauncher(RayPlace(name="lab", address=request.param), (), tmp_path)
-    launcher.begin(_ignore, _ignore, lambda sentence, _: troubles.put(sentence), _ignore)
+    launcher.begin(_ignore, _ignore, lambda sentence, _: troubles.put(sentence), _ignore, _ignore)
     wait_until(lambda: children_of(os.getpid()) != before, "there is a driver")
     yield launcher
     launcher.close()
