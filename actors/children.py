@@ -78,12 +78,11 @@ class ChildSpec(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """A child of a supervisor. Its fields change in the supervisor's thread only, but `process`, which may be set in the
-    I/O thread.
+    """A child of a supervisor. Its fields change in the supervisor's thread only.
 
     Attributes:
         spec: what was asked for.
-        process: the running, or ended, process; it is there once that has been asked for.
+        process: the running, or ended, process; it is there once that has been asked for. The I/O thread may set it.
         stopping: whether it has been asked to stop.
         turns: what it has for its supervisor.
     """
