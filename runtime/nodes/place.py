@@ -261,10 +261,10 @@ class NodePlace:
 
     def _drain(self, name: str, *, stop: bool) -> str:
         link = self._roster.drain(name)
-        if link is None:
+        if name not in self._roster.draining:
             return self.name
         self._take_waiting()  # where this was the last node, they fail, or say why they wait
-        if stop:
+        if stop and link is not None:
             for process in [*link.processes.values()]:
                 process.expel(f"node {name} was drained")
         return ""

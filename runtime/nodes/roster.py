@@ -121,9 +121,12 @@ class Roster:
             del self._lost[next(iter(self._lost))]
 
     def drain(self, name: str) -> NodeLink | None:
-        """Give a node no new task, and return its link; None if there is no such node."""
+        """Give a node no new task, and return its link; None if there is none now.
+
+        A machine that is lost is drained as well, where it is known by its name.
+        """
         link = self.links.get(name)
-        if link is not None:
+        if link is not None or (self._keeps_machines and name in self._coming):
             self._draining.add(name)
         return link
 

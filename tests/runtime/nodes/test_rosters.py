@@ -150,6 +150,17 @@ def test_a_drained_machine_that_is_lost_comes_back_drained_and_a_node_of_a_clust
     assert [link.name for link in (roster.choose(["one"]),) if link] == (["two"] if is_drained else ["one"])
 
 
+@pytest.mark.parametrize(("config", "draining"), [(PAIR, ("one",)), (CLUSTER, ())])
+def test_a_machine_that_is_lost_can_be_drained_and_a_node_of_a_cluster_is_gone(
+    config: PlaceConfig, draining: tuple[str, ...]
+) -> None:
+    roster = roster_of(config)
+    roster.note_lost(roster.links["one"], "it closed its connection")
+
+    assert roster.drain("one") is None
+    assert roster.draining == draining
+
+
 def test_a_place_is_hopeless_though_a_drained_machine_is_lost_as_that_comes_back_drained() -> None:
     roster = roster_of(SshPlace(name="pair", hosts=("one", "two")))
     for name in ("one", "two"):
