@@ -119,6 +119,7 @@ class NodeAgent:
         """End everything. Not in the I/O thread."""
         self._io.call(self._stop_listening)
         if self._setting_up is not None:
+            self._house.give_up()
             self._setting_up.join(_SETUP_LIMIT)
         if self._system is not None:
             self._system.close(grace=0.0)

@@ -72,5 +72,8 @@ class House(Protocol):
         """Return a descriptor of a file that the host wants; None if there is none."""
         ...
 
+    def give_up(self) -> None:
+        """Wait for nothing more that the host was to send. In any thread."""
+
     def close(self) -> None:
         """End what it does beside the processes, and leave nothing that nobody needs. Not in the I/O thread."""

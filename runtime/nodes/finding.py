@@ -12,6 +12,7 @@ import msgspec
 
 from ..team.places import PlaceConfig, RayPlace, SshPlace
 from .code import pack
+from .code_store import name_of
 from .messages import NodeSetup
 from .place import NodePlace
 from .places import Places
@@ -48,7 +49,7 @@ def places_of(
     program = _program_beside(team.folders)
     # Places with the same modules are sent the same.
     code = {
-        modules: pack(team.folders, modules, program)
+        modules: {name_of(packed): packed for packed in pack(team.folders, modules, program)}
         for modules in {place.py_modules for place in team.settings.places}
     }
     launchers = _launchers(team.settings.places, arguments["withheld"], here.folder.lines)
@@ -58,7 +59,7 @@ def places_of(
             run=here.folder.path.name,
             folder=config.folder,
             system=pickle.dumps(arguments),
-            code=code[config.py_modules],
+            code=tuple(code[config.py_modules]),
             keeps_free=kept_free(config),
         )
         places[config.name] = NodePlace(
@@ -69,6 +70,7 @@ def places_of(
             system=system,
             home=here,
             setup=msgspec.msgpack.encode(setup),
+            code=code[config.py_modules],
             most_result=team.settings.max_result,
             working_directory=working_directory,
         )

@@ -1,6 +1,7 @@
 """Node folder: what a node keeps of one run, in the manner of the run's own folder at home, so that a task finds it.
 
 STATE/                      the state folder of the node's user, or the `folder` of the place
+├── code/                   archives of modules, by their hashes; see `code_store`
 ├── node_20260101T120000_1a2b3c4d_5e6f7a8b/   the run's name, and the agent's own
 │   ├── lock                held (flock) by the agent for as long as it lives
 │   ├── code/               the team's modules
@@ -24,9 +25,14 @@ from ..errors import StateError
 from ..runs.folder import RunFiles, state_root
 from .code import unpack
 
-__all__ = ["NodeFolder"]
+__all__ = ["NodeFolder", "root_of"]
 
 _PREFIX: Final = "node_"
+
+
+def root_of(chosen: str) -> Path:
+    """Return the state folder of a node: the one that is chosen for it, or its user's own."""
+    return state_root(os.path.expanduser(chosen) if chosen else None)  # noqa: PTH111 - it may be no path yet
 
 
 class NodeFolder(RunFiles):
@@ -44,18 +50,17 @@ class NodeFolder(RunFiles):
         self._lock = lock
 
     @classmethod
-    def create(cls, chosen: str, run: str, code: Sequence[bytes]) -> Self:
+    def create(cls, root: Path, run: str, code: Sequence[bytes]) -> Self:
         """Make the folder for a run, and remove what agents that are gone have left beside it.
 
         Args:
-            chosen: where; empty: in the state folder of this user.
+            root: the state folder that it is to be in.
             run: name of the run.
             code: the team's modules, packed.
 
         Raises:
             StateError: it cannot be made; the message says where and why. Nothing of it is left then.
         """
-        root = state_root(os.path.expanduser(chosen) if chosen else None)  # noqa: PTH111 - it may be no path yet
         path = root / f"{_PREFIX}{run.removeprefix('run_')}_{os.urandom(4).hex()}"
         files = RunFiles(path)
         with contextlib.ExitStack() as undoing:

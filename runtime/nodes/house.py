@@ -24,12 +24,15 @@ from ..runs.worktree_keeper import WorktreeKeeper
 from ..tasks.views import Vitals
 from ..team.config import Limits
 from ..vitals.sampler import VitalsSampler, Watch
-from .folder import NodeFolder
+from .code_store import CodeStore
+from .folder import NodeFolder, root_of
 from .guard import Largest, MemoryGuard
 from .memory import memory_of_this_machine
 from .messages import (
     LOG_PIECE,
     LOG_SENT,
+    CodeSent,
+    CodeWanted,
     HoldLimits,
     Left,
     LimitReached,
@@ -64,6 +67,7 @@ class NodeHouse:
         self._processes: dict[str, HousedProcess] = {}
         self._limits: dict[str, Limits] = {}
         self._sampler = VitalsSampler(lambda: dict(self._watched))
+        self._code = CodeStore()
         self._files: NodeFolder | None = None
         self._guard: MemoryGuard | None = None
         self._worktrees = WorktreeKeeper()
@@ -82,7 +86,9 @@ class NodeHouse:
         """See `House`."""
         setup = msgspec.msgpack.decode(body, type=NodeSetup)
         self._io, self._tell = io, tell
-        self._files = NodeFolder.create(setup.folder, setup.run, setup.code)
+        root = root_of(setup.folder)
+        code = self._code.have(root, setup.code, lambda names: tell(CodeWanted(names)))
+        self._files = NodeFolder.create(root, setup.run, code)
         self._guard = MemoryGuard(setup.keeps_free, largest=self._largest, tell=tell, call_later=io.call_later)
         folders = [str(folder) for folder in self._files.code]
         sys.path[:0] = folders
@@ -153,6 +159,8 @@ class NodeHouse:
                     self._hold(task_id, limits)
             case LookAt():
                 self._look(order)
+            case CodeSent(packed):
+                self._code.take(packed)
 
     def _look(self, order: LookAt) -> None:
         """Look closely at a task, in a thread of its own."""
@@ -179,6 +187,10 @@ class NodeHouse:
             if kind == "results":
                 return open_to_read(self._run.result(task_id))
         return None
+
+    def give_up(self) -> None:
+        """See `House`."""
+        self._code.give_up()
 
     def close(self) -> None:
         """See `House`. The folder stays where a task has left something in a folder of its own."""

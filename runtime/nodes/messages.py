@@ -17,6 +17,8 @@ from ..team.config import Limits
 __all__ = [
     "LOG_PIECE",
     "LOG_SENT",
+    "CodeSent",
+    "CodeWanted",
     "Evicted",
     "FromHouse",
     "HoldLimits",
@@ -49,14 +51,14 @@ class NodeSetup(msgspec.Struct, frozen=True, kw_only=True):
         folder: where it is to keep files; empty: in the state folder of its user.
         system: pickled arguments of its process system.
         keeps_free: which part of the machine's memory is kept free by ending the largest task; 0: none is.
-        code: an archive of each of the team's folders with modules, in their order; see `code`.
+        code: names of the archives of the team's folders with modules, in their order; see `code_store`.
     """
 
     run: str
     folder: str
     system: bytes
     keeps_free: float = 0.0
-    code: tuple[bytes, ...] = ()
+    code: tuple[str, ...] = ()
 
 
 # --- host to node ----------------------------------------------------------------------------------------------------
@@ -78,7 +80,13 @@ class LookAt(msgspec.Struct, frozen=True, tag="look_at"):
     dump_at: int | None
 
 
-ToHouse: TypeAlias = HoldLimits | LookAt
+class CodeSent(msgspec.Struct, frozen=True, tag="code_sent"):
+    """An archive of modules that the node has asked for."""
+
+    packed: bytes
+
+
+ToHouse: TypeAlias = HoldLimits | LookAt | CodeSent
 
 
 # --- node to host: decoded against exactly these ---------------------------------------------------------------------
@@ -120,6 +128,12 @@ class Looked(msgspec.Struct, frozen=True, tag="looked"):
     look: Look
 
 
+class CodeWanted(msgspec.Struct, frozen=True, tag="code_wanted"):
+    """Archives of modules that the node does not have, by their names; asked for once, before it serves."""
+
+    names: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=64)], ...], msgspec.Meta(max_length=1000)]
+
+
 class NotPreloaded(msgspec.Struct, frozen=True, tag="not_preloaded"):
     """A module of `preload` could not be imported there."""
 
@@ -127,7 +141,7 @@ class NotPreloaded(msgspec.Struct, frozen=True, tag="not_preloaded"):
     error: ErrorData
 
 
-FromHouse: TypeAlias = NotPreloaded | Seen | LimitReached | Evicted | LogGrown | Looked
+FromHouse: TypeAlias = CodeWanted | NotPreloaded | Seen | LimitReached | Evicted | LogGrown | Looked
 
 
 class Left(msgspec.Struct, frozen=True):

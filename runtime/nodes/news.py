@@ -25,7 +25,7 @@ from ..tasks.views import Vitals
 from ..tasks.watching import Sample
 from ..text import one_line
 from ..vitals.ring import Ring
-from .messages import Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, NotPreloaded, Seen
+from .messages import CodeWanted, Evicted, FromHouse, LimitReached, LogGrown, LookAt, Looked, NotPreloaded, Seen
 
 if TYPE_CHECKING:
     from ...actors import Node, NodeLink, RemoteProcess
@@ -55,14 +55,16 @@ class News:
 
     Args:
         log_of: returns the file at home for what a task's processes write.
+        send_code: sends a node archives of modules that it asks for, by their names; raises ProtocolError.
 
     Attributes:
         available: bytes of memory that nodes have left, by their names.
     """
 
-    def __init__(self, log_of: Callable[[str], str]) -> None:
+    def __init__(self, log_of: Callable[[str], str], send_code: Callable[[NodeLink, tuple[str, ...]], None]) -> None:
         self.available: dict[str, int] = {}
         self._log_of = log_of
+        self._send_code = send_code
         self._rings: dict[str, Ring] = {}
         self._latest: dict[str, Vitals] = {}
         self._peaks: dict[str, int] = {}
@@ -116,9 +118,9 @@ class News:
         match message:
             case Seen(vitals, available):
                 self.available[node.name] = available
-                for key, seen in vitals.items():
-                    if (process := node.processes.get(key)) is not None:
-                        self._note(process.label, seen)
+                self._note_all(node, vitals)
+            case CodeWanted(names):
+                self._send_code(node, names)
             case NotPreloaded():
                 self._warn(node.name, message)
             case Looked(number, look):
@@ -143,6 +145,11 @@ class News:
         if self._warnings[name] <= _MOST_WARNINGS:
             entry, fault = (one_line(said, _LONGEST) for said in (message.entry, str(message.error)))
             logger.warning("On node %s %s could not be imported ahead: %s.", name, entry, fault)
+
+    def _note_all(self, node: NodeLink, vitals: dict[int, Vitals]) -> None:
+        for key, seen in vitals.items():
+            if (process := node.processes.get(key)) is not None:
+                self._note(process.label, seen)
 
     def _note(self, task_id: str, vitals: Vitals) -> None:
         _check(vitals.cpu_percent or 0.0, vitals.cpu_seconds, vitals.memory_bytes, vitals.processes)

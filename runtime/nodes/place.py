@@ -6,6 +6,7 @@ no node can take yet waits, and its process is `starting` meanwhile; one that no
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,7 @@ from ..team.config import Limits, Workdir
 from ..team.places import PlaceConfig, Resources, SshPlace
 from .booking import Booking
 from .files import bring_home
-from .messages import HoldLimits, Left
+from .messages import CodeSent, HoldLimits, Left
 from .news import News, keep_log
 from .remote_body import RemoteBody, own_folder, split
 from .roster import OTHERS, Roster
@@ -71,6 +72,7 @@ class NodePlace:
         system: of the host.
         home: the host's own machine, where what a task leaves is kept.
         setup: what each node is told first, encoded.
+        code: archives of modules that a node may ask for, by their names.
         most_result: bytes that the result of a task may have.
         working_directory: of the runtime; empty: the host's current one.
 
@@ -89,6 +91,7 @@ class NodePlace:
         system: ProcessSystem,
         home: LocalPlace,
         setup: bytes,
+        code: Mapping[str, bytes],
         most_result: int,
         working_directory: str,
     ) -> None:
@@ -100,13 +103,15 @@ class NodePlace:
         self._system = system
         self._home = home
         self._setup = setup
+        self._code = code
+        self._have_code = weakref.WeakSet[NodeLink]()
         self._most_result = most_result
         self._working_directory = working_directory
         self._roster = Roster(config)
         self.why_none = ""
         self._waiting: list[_Start] = []
         self._has_left = False
-        self._news = News(lambda task_id: home.body(task_id, "shared").capture)
+        self._news = News(lambda task_id: home.body(task_id, "shared").capture, self._send_code)
 
     def begin(self) -> None:
         """Look for nodes from now on; returns at once."""
@@ -309,6 +314,13 @@ class NodePlace:
     def node_said(self, node: NodeLink, body: bytes) -> None:
         """See `NodeListener`."""
         self._news.hear(node, body)
+
+    def _send_code(self, node: NodeLink, names: tuple[str, ...]) -> None:
+        if node in self._have_code or not self._code.keys() >= {*names}:
+            raise ProtocolError("that it wants modules which it is not to have, or has")
+        self._have_code.add(node)
+        for name in dict.fromkeys(names):
+            node.order(CodeSent(self._code[name]))
 
     def process_left(self, node: NodeLink, process: RemoteProcess, left: bytes, done: Callable[[], None]) -> None:
         """See `NodeListener`."""

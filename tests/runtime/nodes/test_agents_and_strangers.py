@@ -18,6 +18,7 @@ import pytest
 from node_lines import PATIENCE, HostEnd, agent, place_of
 from processes_and_waits import children_of, wait_until
 from subactors.actors.host.versions import own_versions
+from subactors.actors.wire.frames import encode_plain
 from subactors.actors.wire.messages import Forked
 from subactors.actors.wire.node import (
     Challenge,
@@ -25,7 +26,9 @@ from subactors.actors.wire.node import (
     Ended,
     Fetch,
     Known,
+    Notice,
     Opening,
+    Order,
     Parting,
     Proof,
     Serving,
@@ -35,8 +38,9 @@ from subactors.actors.wire.node import (
     proven,
 )
 from subactors.runtime import Runtime
+from subactors.runtime.nodes.code_store import name_of
 from subactors.runtime.nodes.launcher import NodeFound
-from subactors.runtime.nodes.messages import NodeSetup
+from subactors.runtime.nodes.messages import CodeSent, CodeWanted, NodeSetup
 
 MOST_AT_THE_DOOR = 64
 
@@ -212,7 +216,6 @@ def test_an_agent_whose_host_says_what_it_may_not_tells_it_so(tmp_path: Path) ->
         ({"folder": "/proc/nothing"}, "it cannot be set up: its folder /proc/nothing"),
         ({"system": b"no pickle"}, "it cannot be set up: UnpicklingError: "),
         ({"system": b"\x80\x04}(\x8c\x01xK\x01u."}, "it cannot be set up: TypeError: "),
-        ({"code": (b"no archive",)}, "it cannot be set up: ReadError: "),
     ],
 )
 def test_a_node_that_cannot_be_set_up_says_why_and_leaves_nothing(
@@ -227,6 +230,32 @@ def test_a_node_that_cannot_be_set_up_says_why_and_leaves_nothing(
 
         assert isinstance(parting, Parting)
         assert parting.why.startswith(words)
+        assert there.written() == ""
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_node_that_is_sent_modules_which_are_none_says_why_and_leaves_nothing_of_the_run(tmp_path: Path) -> None:
+    with agent() as there, HostEnd(there) as host:
+        host.shake_hands()
+        host.send(setup(tmp_path, code=(name_of(b"no archive"),)))
+        assert host.next() == Notice(encode_plain(CodeWanted((name_of(b"no archive"),))))
+        host.send(Order(encode_plain(CodeSent(b"no archive"))))
+        parting = host.next()
+        host.channel.close()
+
+        assert isinstance(parting, Parting)
+        assert parting.why.startswith("it cannot be set up: ReadError: ")
+        assert there.written() == ""
+        assert [path.name for path in tmp_path.iterdir()] == ["code"]
+
+
+def test_a_node_whose_host_goes_before_it_has_sent_the_modules_ends_at_once(tmp_path: Path) -> None:
+    with agent() as there, HostEnd(there) as host:
+        host.shake_hands()
+        host.send(setup(tmp_path, code=(name_of(b"no archive"),)))
+        assert isinstance(host.next(), Notice)
+        host.channel.close()
+
         assert there.written() == ""
         assert not list(tmp_path.iterdir())
 

@@ -19,9 +19,11 @@ from first_forms import first_always
 from node_teams import TEAM, agents_of_nodes, ended, nodes_of, only, opened, said
 from processes_and_waits import is_gone, wait_until
 from ssh_server import needs_sshd, ssh_place
+from subactors.actors import NodeLink
 from subactors.actors.host import handshake, node_link, versions
 from subactors.runtime import Runtime
 from subactors.runtime.nodes import finding, ssh
+from subactors.runtime.nodes.place import NodePlace
 from subactors.runtime.tasks.watching import TaskChanges, WatchTasks
 from subactors.runtime.team.places import SshPlace
 from teams import PATIENCE
@@ -78,6 +80,30 @@ def test_the_modules_of_a_team_file_are_sent_to_the_node(lab: SshPlace, tmp_path
 
         assert view.status == "completed", view.reason
         assert view.result.startswith(lab.folder)
+
+
+def test_modules_are_sent_to_a_machine_once_for_all_runs(
+    lab: SshPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "only_there.py").write_text("def work(task):\n    return 'done'\n")
+    (tmp_path / "team" / "team.yaml").write_text("agents:\n  worker: {entrypoint: only_there:work}\n")
+    place = msgspec.structs.replace(only(lab), folder=str(tmp_path / "there"))
+    sent: list[int] = []
+    send = NodePlace._send_code
+
+    def counted(self: NodePlace, node: NodeLink, names: tuple[str, ...]) -> None:
+        sent.append(len(names))
+        send(self, node, names)
+
+    monkeypatch.setattr(NodePlace, "_send_code", counted)
+    results = []
+    for _ in range(2):
+        team = tmp_path / "team" / "team.yaml"
+        with Runtime.from_file(team, standby=0, places=(place,), place=place.name) as runtime:
+            results.append(ended(runtime, runtime.run("worker", "go")).result)
+
+    assert (results, sent) == (["done", "done"], [1])
 
 
 def test_whoever_watches_sees_the_tasks_on_nodes_and_what_they_use(lab: SshPlace, tmp_path: Path) -> None:
