@@ -42,21 +42,23 @@ class _Booking:
 
     Args:
         order: what is to be booked.
-        avoided: ids of the nodes that it is not to be on.
+        drained: ids of the nodes that it is never to be on.
+        failing: ids of those that it is not to be on while they have no agent.
 
     Attributes:
-        bundle: what is booked.
-        avoids: whether there are nodes that it is not to be on.
+        order: see above.
+        drained: see above.
+        failing: see above.
         group: which books it.
         waits: why it waits, as the host was told last; None once it has a node.
         devices: what will tell which devices it has; None: nothing is asked.
         due: when that may be asked, on the monotonic clock.
     """
 
-    def __init__(self, order: Book, avoided: list[str]) -> None:
-        self.bundle = order.bundle
-        self.avoids = bool(avoided)
-        labels = [{_NODE_ID: f"!in({','.join(avoided)})"}] if avoided else None
+    def __init__(self, order: Book, drained: frozenset[str], failing: frozenset[str]) -> None:
+        self.order, self.drained, self.failing = order, drained, failing
+        avoided = drained | failing
+        labels = [{_NODE_ID: f"!in({','.join(sorted(avoided))})"}] if avoided else None
         self.group: Any = placement_group([order.bundle], strategy="STRICT_PACK", bundle_label_selector=labels)
         self.waits: str | None = ""
         self.devices: Any = None
@@ -69,12 +71,12 @@ class _Booking:
             RayError: Ray does not tell.
             ValueError: Ray does not divide devices like that.
         """
-        if "GPU" not in self.bundle:
+        if "GPU" not in self.order.bundle:
             return {}
         if self.devices is None and time.monotonic() >= self.due:
             self.due = time.monotonic() + _AGAIN
             strategy = PlacementGroupSchedulingStrategy(self.group, placement_group_bundle_index=0)
-            options = {"num_cpus": 0, "num_gpus": self.bundle["GPU"], "scheduling_strategy": strategy}
+            options = {"num_cpus": 0, "num_gpus": self.order.bundle["GPU"], "scheduling_strategy": strategy}
             self.devices = ray.remote(ray_starter.visible_devices).options(**options).remote()
         if self.devices is None or not ray.wait([self.devices], timeout=0)[0]:
             return None
@@ -88,6 +90,7 @@ class RayBookings:
     Args:
         name_of: returns the name by which the host knows a node that serves, by its id; empty: it knows none.
         id_of: returns the id of a node that serves, by that name; empty: there is none.
+        failing: returns the ids of the nodes on which no agent could be had, until there is one.
         say: tells the host something.
     """
 
@@ -95,10 +98,12 @@ class RayBookings:
         self,
         name_of: Callable[[str], str],
         id_of: Callable[[str], str],
+        failing: Callable[[], frozenset[str]],
         say: Callable[[Booked | BookingWaits], None],
     ) -> None:
         self._name_of = name_of
         self._id_of = id_of
+        self._failing = failing
         self._say = say
         self._bookings: dict[int, _Booking] = {}
 
@@ -109,11 +114,12 @@ class RayBookings:
 
     def book(self, order: Book) -> None:
         """Begin to book something; one that is asked for again is not booked twice."""
-        if order.key in self._bookings:
-            return
+        if order.key not in self._bookings:
+            self._book(order, frozenset(filter(None, map(self._id_of, order.avoiding))))
+
+    def _book(self, order: Book, drained: frozenset[str]) -> None:
         try:
-            avoided = list(filter(None, map(self._id_of, order.avoiding)))
-            self._bookings[order.key] = _Booking(order, avoided)
+            self._bookings[order.key] = _Booking(order, drained, self._failing())
         except (RayError, ValueError) as error:
             self._say(BookingWaits(order.key, f"Ray does not book {_in_words(order.bundle)}: {_said(error)}"))
 
@@ -124,13 +130,25 @@ class RayBookings:
             with contextlib.suppress(RayError):
                 remove_placement_group(booking.group)
 
+    def _book_elsewhere(self, key: int, node_id: str) -> bool:
+        """Book something anew that is of a node without an agent, or that a node may have which has one again."""
+        booking, failing = self._bookings[key], self._failing()
+        if node_id not in failing and booking.failing <= failing:
+            return False
+        self.unbook(key)
+        self._book(booking.order, booking.drained)
+        return True
+
     def look(self) -> None:
         """See what has got a node, and say why the others wait."""
-        for key, booking in self._bookings.items():
+        for key, booking in [*self._bookings.items()]:
             if booking.waits is None:
                 continue
             table = placement_group_table(booking.group)
-            name = self._name_of(table["bundles_to_node_id"].get(0) or "") if table["state"] == "CREATED" else ""
+            node_id = table["bundles_to_node_id"].get(0) or "" if table["state"] == "CREATED" else ""
+            name = self._name_of(node_id)
+            if not name and self._book_elsewhere(key, node_id):
+                continue
             why = booking.waits or "Ray is being asked for its devices" if name else _why(booking, table)
             try:
                 variables = booking.variables() if name else None
@@ -149,10 +167,11 @@ def _why(booking: _Booking, table: dict[str, Any]) -> str:
     if table["state"] == "CREATED":
         return "the agent of its node is being started"
     state = table["stats"]["scheduling_state"]
-    nodes = "no node that is not drained" if booking.avoids else "no node"
+    nodes = "no node that is not drained" if booking.drained else "no node"
+    nodes += " and has an agent" if booking.drained and booking.failing else " with an agent" * bool(booking.failing)
     if state == "INFEASIBLE":
-        return f"{nodes} has {_in_words(booking.bundle)}"
-    return f"{nodes} has {_in_words(booking.bundle)} free" if state in _FULL else ""
+        return f"{nodes} has {_in_words(booking.order.bundle)}"
+    return f"{nodes} has {_in_words(booking.order.bundle)} free" if state in _FULL else ""
 
 
 def _said(error: Exception) -> str:

@@ -80,6 +80,7 @@ class _Node:
         actor: which has started the agent, or does so; None: there is none now.
         answer: what `start` of it will return; None once it has.
         is_found: whether the host knows the agent.
+        is_failing: whether none could be had, or it was lost, until there is one again.
         drains: whether the host knows that the node is about to go.
         due: when an agent may be started, on the monotonic clock; while one is, by when it must be there.
         pause: seconds until the next try after the next failure.
@@ -91,7 +92,7 @@ class _Node:
         self.token = ""
         self.actor: Any = None
         self.answer: Any = None
-        self.is_found = self.drains = False
+        self.is_found = self.is_failing = self.drains = False
         self.due = 0.0
         self.pause = _AGAIN
 
@@ -103,7 +104,7 @@ class _Node:
         if self.is_found and now - self.due > _AGAIN_AT_MOST:
             self.pause = _AGAIN
         self.actor = self.answer = None
-        self.is_found = False
+        self.is_found, self.is_failing = False, True
         self.due = now + self.pause
         self.pause = min(2 * self.pause, _AGAIN_AT_MOST)
 
@@ -123,7 +124,7 @@ class _Driver:
         self._held: set[str] = set()
         self._starter: Any = None
         self._has_none = False
-        self._bookings = RayBookings(self._name_of, self._id_of, say)
+        self._bookings = RayBookings(self._name_of, self._id_of, self._failing, say)
 
     def serve(self) -> None:
         """Serve the host until it is gone."""
@@ -167,6 +168,10 @@ class _Driver:
     def _id_of(self, name: str) -> str:
         """Return the id of the node that the host knows by a name."""
         return next((node.id for node in self._nodes.values() if node.is_found and node.name == name), "")
+
+    def _failing(self) -> frozenset[str]:
+        """Return the ids of the nodes without an agent that should have one."""
+        return frozenset(node.id for node in self._nodes.values() if node.is_failing)
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
@@ -236,7 +241,7 @@ class _Driver:
             self._fail(node, said["problem"])
             return
         host, port = said["address"]
-        node.is_found = True
+        node.is_found, node.is_failing = True, False
         self._say(AgentFound(node.name, (host, port), node.token, said.get("certificate", "")))
 
     def _fail(self, node: _Node, why: str, *, is_final: bool = False) -> None:
@@ -272,7 +277,8 @@ class _Driver:
 def main() -> None:
     """Serve a host until it is gone."""
     Path("/proc/self/comm").write_text("subactors-ray")  # what `ps -o comm` and `top` show
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at a host is the host's
+    for number in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends to the host is the host's
+        signal.signal(number, signal.SIG_IGN)
     voice = RayVoice(os.dup(1))
     os.dup2(2, 1)  # so that nothing that Ray prints comes to the host
     try:

@@ -186,6 +186,23 @@ def test_nothing_is_booked_of_a_node_that_is_drained(cluster: RayCluster) -> Non
         assert runtime.view(waits).node == "first"
 
 
+def test_what_is_booked_of_a_node_that_gets_no_agent_is_booked_of_another(cluster: RayCluster) -> None:
+    cluster.has()
+    cluster.do("add", "broken", env_vars={"SUBACTORS_STATE_DIR": "/proc/nothing"})
+    with opened(cluster.place) as runtime:
+        tasks = [runtime.run("wide", "go").id for _ in range(2)]
+        words = "waiting for a node of place lab: no node with an agent has 2 CPU free"
+        wait_until(lambda: words in {runtime.view(task).doing for task in tasks}, "one waits", limit=PATIENCE)
+        (waits,) = [task for task in tasks if runtime.view(task).doing == words]
+        (first,) = {*tasks} - {waits}
+        said(runtime, first)
+        runtime.stop(first)
+        said(runtime, waits)
+
+        assert [runtime.view(task).node for task in tasks] == ["first", "first"]
+    cluster.has()
+
+
 def test_a_task_says_that_every_node_is_drained_and_waits_as_another_may_come(cluster: RayCluster) -> None:
     with opened(cluster.place) as runtime:
         wait_until(lambda: states(runtime) == {"first": "serving", "second": "serving"}, "both serve", limit=PATIENCE)
