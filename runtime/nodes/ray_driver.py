@@ -76,7 +76,8 @@ class _Node:
 
     Attributes:
         id: as Ray names it.
-        name: as people know the machine, with a part of the id where another node has that.
+        called: as people know the machine.
+        name: the same, with a part of the id where another node has that.
         actor: which has started the agent, or does so; None: there is none now.
         answer: what `start` of it will return; None once it has.
         is_found: whether the host knows the agent.
@@ -86,9 +87,9 @@ class _Node:
         pause: seconds until the next try after the next failure.
     """
 
-    def __init__(self, node_id: str, name: str) -> None:
+    def __init__(self, node_id: str, called: str, name: str) -> None:
         self.id = node_id
-        self.name = name
+        self.called, self.name = called, name
         self.token = ""
         self.actor: Any = None
         self.answer: Any = None
@@ -202,7 +203,7 @@ class _Driver:
         """Have a node by a name by which the host knows no other one now."""
         name = called if called not in self._held else f"{called}-{node_id[:6]}"
         self._held.add(name)
-        self._nodes[node_id] = _Node(node_id, name)
+        self._nodes[node_id] = _Node(node_id, called, name)
         self._say(NodeComing(name))
 
     def _start(self, node: _Node) -> None:
@@ -240,6 +241,9 @@ class _Driver:
         if "problem" in said:
             self._fail(node, said["problem"])
             return
+        for other in self._nodes.values():
+            if other.called == node.called != node.name and other.name == node.called and not other.is_found:
+                other.name, node.name = node.name, other.name  # it may be gone, and Ray has not noticed yet
         host, port = said["address"]
         node.is_found, node.is_failing = True, False
         self._say(AgentFound(node.name, (host, port), node.token, said.get("certificate", "")))
@@ -255,7 +259,8 @@ class _Driver:
         if not node.is_found:  # else the host has let go of it first
             self._held.discard(node.name)
         why = _words(listed.get("DeathReasonMessage") or "")
-        self._say(NodeLost(node.name, "Ray says that it is gone" + (f": {why}" if why else "")))
+        gone = "Ray says that it is gone" + (f": {why}" if why else "")
+        self._say(NodeLost(node.name, gone if node.is_found or node.is_failing else ""))
 
     def _release(self, name: str) -> None:
         """The host has let go of an agent: say why its actor has ended, if Ray knows, and start another later."""

@@ -101,7 +101,7 @@ class NodeLost(msgspec.Struct, frozen=True, tag="lost"):
 
     Attributes:
         name: of the node.
-        why: as a clause.
+        why: as a clause; empty: nobody has been told of it yet but that it is coming.
         is_final: whether it will have none when it is tried again, either.
     """
 

@@ -103,9 +103,9 @@ class Roster:
         """
         if name in self.links:
             self.links[name].give_up(why)
-        elif why or name not in self._lost:
+        elif why or (self._keeps_machines and name not in self._lost):
             self._note_reason(name, why or "its agent has ended")
-        if name not in self._begun:
+        if name not in self._begun and (why or self._keeps_machines):
             self._note_failure(name, is_final=is_final)
         self._begun.discard(name)
         if not self._keeps_machines:
@@ -202,7 +202,8 @@ class Roster:
     @property
     def _names(self) -> Iterable[str]:
         """All nodes that there are, are to be, or were."""
-        return dict.fromkeys([*self._coming, *self.links, *self._lost])
+        expected = self._coming if self._keeps_machines else ()
+        return dict.fromkeys([*expected, *self.links, *self._lost])
 
     def views(self, memory_available: Mapping[str, int]) -> list[NodeView]:
         """Return all nodes that there are, are to be, or were.

@@ -188,11 +188,11 @@ def test_what_a_host_leaves_behind_is_found_and_ended() -> None:
     program = """
 import os, subprocess, sys
 from benchmarks.processes import MARK, end_all, marked
-os.environ[MARK] = "of this test alone"
+own = os.environ[MARK] = os.urandom(8).hex()
 left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-found = marked("of this test alone")
+found = marked(own)
 end_all(found)
-print([process.pid for process in found] == [left.pid], left.wait(), marked("of this test alone"))
+print([process.pid for process in found] == [left.pid], left.wait(), marked(own))
 """
 
     done = run_in_root("-c", program)
