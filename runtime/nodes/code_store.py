@@ -89,7 +89,7 @@ def _read(path: Path) -> bytes | None:
         with os.fdopen(descriptor, "rb") as file:
             packed = file.read(_LARGEST)
         if name_of(packed) == path.name:
-            os.utime(path)
+            os.utime(path, follow_symlinks=False)
             return packed
     return None
 
@@ -107,5 +107,5 @@ def _keep(folder: Path, archives: dict[str, bytes]) -> None:
             except OSError:
                 part.unlink(missing_ok=True)
                 raise
-        for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-_MOST]:
+        for path in sorted(folder.iterdir(), key=lambda path: path.stat(follow_symlinks=False).st_mtime)[:-_MOST]:
             path.unlink()
