@@ -136,5 +136,9 @@ class Watched:
 @contextlib.contextmanager
 def watched(root: Path) -> Iterator[Watched]:
     """Have such a runtime, whose tasks are killed at the end of the block."""
+    from processes_and_waits import children_of, wait_until  # noqa: PLC0415 - tasks import this module, too
+
     with host(root, _PROGRAM) as process:
+        # What a test finds there is not its own; of what comes later it would be said that it was left behind.
+        wait_until(lambda: children_of(process.program.pid), "there is a zygote", 20.0)
         yield Watched(root, process)
