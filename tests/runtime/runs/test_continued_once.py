@@ -46,17 +46,18 @@ def test_what_another_process_continues_already_is_not_continued_twice_at_a_time
 
 def test_of_two_hosts_in_one_process_only_one_continues_a_task(tmp_path: Path) -> None:
     with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as runtime:
-        task_id = run_and_wait(runtime, "plans", plan({"answer": "x"})).id
-    wait = plan([["shell", {"cmd": "sleep 600"}]], {"answer": "y"})
+        steps = plan({"answer": "x"}, {"wait_for": str(tmp_path / "go")}, {"answer": "y"})
+        task_id = run_and_wait(runtime, "plans", steps).id
     with (
         Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as first,
         Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as second,
     ):
-        task = first.resume(task_id, wait)
+        task = first.resume(task_id, "More.")
         for other in (second, first):
             with pytest.raises(RunError, match=rf"already, by {task.id}, in process {os.getpid()}"):
-                other.resume(task_id, wait)
+                other.resume(task_id, "More.")
         first.stop(task)
+        (tmp_path / "go").touch()
         assert resumed(second, task_id, "More.").ended
 
 
