@@ -63,6 +63,7 @@ class CodeStore:
             with self._changed:
                 has_come = self._changed.wait_for(lambda: self._is_over or self._came.keys() >= {*missing}, _PATIENCE)
                 found |= self._came
+                self._came = {}
             if not found.keys() >= {*missing}:
                 how = "has ended before it had" if has_come else f"has within {_PATIENCE:g} s not"
                 raise StateError(f"its host {how} sent the modules of the team")

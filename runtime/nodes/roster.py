@@ -52,7 +52,7 @@ class Roster:
         self._begun: set[str] = set()
         self._coming: dict[str, None] = dict.fromkeys(config.hosts if isinstance(config, SshPlace) else ())
         self._failures: Counter[str] = Counter()
-        self._counts_others_until: float | None = None
+        self._counts_others_until = 0.0
         self._trouble = ""
         self._is_last_trouble = False
 
@@ -70,10 +70,10 @@ class Roster:
         self._trouble, self._is_last_trouble = "", False
 
     def note_serving(self, name: str) -> bool:
-        """A node takes processes; return whether it is the first."""
+        """A node takes processes; return whether it is the first, or the first again after all were lost."""
         del self._failures[name]
         self._is_last_trouble = False
-        is_first = self._counts_others_until is None
+        is_first = not any(link.is_serving for other, link in self.links.items() if other != name)
         if is_first:
             self._counts_others_until = time.monotonic() + OTHERS
         return is_first
@@ -118,7 +118,8 @@ class Roster:
         self._lost.pop(name, None)
         self._lost[name] = why
         if len(self._lost) > _MOST_LOST:
-            del self._lost[next(iter(self._lost))]
+            oldest = next(iter(self._lost))
+            del self._lost[oldest], self._failures[oldest]
 
     def drain(self, name: str) -> NodeLink | None:
         """Give a node no new task, and return its link; None if there is none now.
@@ -163,7 +164,7 @@ class Roster:
     @property
     def _others(self) -> int:
         """How many nodes are on their way, of which nothing bad is known, as long as they are counted in."""
-        if self._counts_others_until is None or time.monotonic() >= self._counts_others_until:
+        if time.monotonic() >= self._counts_others_until:
             return 0
         serving = {name for name, link in self.links.items() if link.is_serving}
         return len({*self._coming, *self.links} - serving - self._failures.keys() - self._draining)

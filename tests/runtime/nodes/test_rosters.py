@@ -72,6 +72,21 @@ def test_the_first_node_gets_all_where_the_others_fail_or_take_too_long(
     assert [given(roster, 8) for roster in (failing, late)] == [["one"] * 8] * 2
 
 
+def test_a_node_that_comes_back_first_after_all_were_lost_leaves_the_others_their_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("subactors.runtime.nodes.roster.OTHERS", 0.0)
+    roster = roster_of(PAIR)
+    monkeypatch.undo()
+    for link in [*roster.links.values()]:
+        roster.note_lost(link, "it closed its connection")
+    again = link_to("one")
+    roster.add(again, again)
+    roster.note_serving("one")
+
+    assert given(roster, 8) == ["one"] * 4 + [""] * 4
+
+
 def test_a_place_that_packs_gives_the_first_node_all() -> None:
     assert given(roster_of(SshPlace(name="pair", hosts=("one", "two"), placement="pack"), "one"), 8) == ["one"] * 8
 

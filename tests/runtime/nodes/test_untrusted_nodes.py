@@ -162,13 +162,20 @@ def test_a_node_that_cannot_import_ahead_says_so_a_few_times(node: FakeNode, cap
     assert max(len(record.getMessage()) for record in caplog.records) < 3000
 
 
-def test_whoever_has_the_address_of_a_node_over_a_network_is_not_told_what_a_task_is_told() -> None:
+@contextmanager
+def asked_over_a_network() -> Iterator[tuple[FakeNode, Task, socket.socket]]:
+    """A node that is asked for a process over a network, the process's task, and its connection."""
     with FakeNode("") as node, opened(node) as runtime:
         node.serve()
         task = runtime.run("worker", "go")
         wait_until(lambda: node.processes, "its process is asked for")
         (_, channel) = node.processes[0]
         channel.settimeout(PATIENCE)
+        yield node, task, channel
+
+
+def test_whoever_has_the_address_of_a_node_over_a_network_is_not_told_what_a_task_is_told() -> None:
+    with asked_over_a_network() as (node, task, channel):
         channel.sendall(b"x" * len(encode_node(Entered(bytes(32)))))
 
         assert channel.recv(1) == b""
@@ -177,13 +184,8 @@ def test_whoever_has_the_address_of_a_node_over_a_network_is_not_told_what_a_tas
 
 
 def test_a_task_whose_connection_ends_with_its_node_has_failed_because_that_is_lost() -> None:
-    with FakeNode("") as node, opened(node) as runtime:
-        node.serve()
-        task = runtime.run("worker", "go")
-        wait_until(lambda: node.processes, "its process is asked for")
-        (_, channel) = node.processes[0]
+    with asked_over_a_network() as (node, task, channel):
         channel.shutdown(socket.SHUT_WR)
-        channel.settimeout(PATIENCE)
         assert channel.recv(1) == b""  # its host has seen that
         node.line.channel.shutdown(socket.SHUT_RDWR)
 
