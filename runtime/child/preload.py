@@ -33,6 +33,7 @@ def modules_of(team: Team) -> list[str]:
         "subactors.runtime.child.rehearsal",
         "subactors.runtime.tasks.calls",  # any host may submit functions
         "subactors.runtime.tasks.chunks",
+        "subactors.runtime.child.chunk_loop",
         "subactors.runtime.tasks.exceptions",  # which may fail
     ]
     if any(agent.model is not None and agent.model.is_function for agent in team.agents.values()):

@@ -41,6 +41,7 @@ from .reporter import Reporter, as_json
 from .speech import speech
 
 if TYPE_CHECKING:
+    from ..tasks.calls import Call
     from .belongings import Belongings
     from .progress import ProgressReporter
     from .task_way import TaskWay
@@ -138,7 +139,7 @@ class TaskWork:
     def _targets(self) -> list[str]:
         """Return where the user's own code begins: `package.module:function`, as the team file has it."""
         if self._spec.call:
-            from ..tasks.calls import Call  # noqa: PLC0415 - only tasks that are functions need it
+            from ..tasks.calls import Call  # noqa: PLC0415 - as in `_call`
 
             return [Call.decode(self._spec.call).module]
         own = [module_named(self._spec.entrypoint)] if self._spec.entrypoint is not None else []
@@ -295,13 +296,9 @@ class TaskWork:
                 assert shared is not None  # noqa: S101 - an agent has a folder, which is set above
                 return self._loop.run(self.run_agent(shared))
             if spec.call:
-                from ..tasks.calls import Call  # noqa: PLC0415 - for tasks that are functions
-
-                outcome = call_function(Call.decode(spec.call), spec.agent)
-            else:
-                function = function_of(spec.entrypoint, what=_code_of(spec))
-                outcome = call_entrypoint(function, self._task(), spec.data)
-            return self._loop.run(outcome) if isinstance(outcome, CoroutineType) else outcome
+                return self._call()
+            function = function_of(spec.entrypoint, what=_code_of(spec))
+            return self._returned(call_entrypoint(function, self._task(), spec.data))
         finally:
             self.at_work = False
             set_current(None)
@@ -310,6 +307,24 @@ class TaskWork:
             if self.is_stopping:
                 let_interrupt_pass()
             self._close()
+
+    def _call(self) -> Any:
+        from ..tasks.calls import Call  # noqa: PLC0415 - for tasks that are functions
+
+        call = Call.decode(self._spec.call)
+        if not call.is_chunk:
+            return self._call_function(call)
+        from .chunk_loop import work_through  # noqa: PLC0415 - for mappings in chunks
+
+        return work_through(
+            call, self._supervisor, call=self._call_function, encoded=self._encoded, is_stopped=self._stop.is_set
+        )
+
+    def _call_function(self, call: Call) -> Any:
+        return self._returned(call_function(call, self._spec.agent))
+
+    def _returned(self, outcome: Any) -> Any:
+        return self._loop.run(outcome) if isinstance(outcome, CoroutineType) else outcome
 
     def _task(self) -> EntrypointTask:
         """Return the task as the user's own code sees it. In any thread, once the function is called."""

@@ -197,6 +197,10 @@ class NodePlace:
         self._system.call(self._leave)
         self._launcher.close()
 
+    def is_wanted(self, node: str) -> bool:
+        """See `BodysPlace`."""
+        return bool(self._waiting) or node in self._roster.draining
+
     # --- in the I/O thread ------------------------------------------------------------------------------------------
 
     def _begin(self, start: _Start) -> None:

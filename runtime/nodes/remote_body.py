@@ -63,6 +63,10 @@ class BodysPlace(Protocol):
         """Have a process of a task started; see `RemoteBody.spawn`."""
         ...
 
+    def is_wanted(self, node: str) -> bool:
+        """Whether a node takes no new task, or tasks wait for one. In any thread."""
+        ...
+
     def give_back(self, booking: Booking) -> None:
         """Let others have the resources of a task that has ended."""
 
@@ -163,6 +167,11 @@ class RemoteBody:
         is_waiting = self._process is not None and self._process.node is None and self._process.end is None
         why = self.place.why_none or (self.booking.why if self.booking is not None else "")
         return f"a node of place {self.place.name}{why and f': {why}'}" if is_waiting else ""
+
+    @property
+    def is_wanted(self) -> bool:
+        """See `Body`."""
+        return self.place.is_wanted(self.node)
 
     def begin(self, process: ActorProcess) -> None:
         """See `Body`."""

@@ -83,6 +83,11 @@ class Body(Protocol):
         """What its latest process waits for before it can be made, such as `a node of place cluster`; else empty."""
         ...
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether what it has is wanted: its machine takes no new task, or others wait for one at its place."""
+        ...
+
     def begin(self, process: ActorProcess) -> None:
         """Have it that an attempt of its runs in `process` from now on."""
 

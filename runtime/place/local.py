@@ -42,6 +42,7 @@ class _LocalBody:
     placement = None
     place_name = node = ""
     waits_for = ""
+    is_wanted = False
 
     def __init__(self, place: LocalPlace, task_id: str, workdir: Workdir) -> None:
         self._place = place

@@ -68,6 +68,8 @@ def admit(
     """
     chain = check(request, caller, parent, team=team, working_directory=working_directory)
     starts = _check_room(caller, parent, settings=team.settings, registry=registry)
+    if not (starts or request.may_queue):
+        raise CapacityError("No slot is free, and this task is not to wait for one.")
     while parent is not None and (kept := registry.kept_of(parent.id)) > _MOST_KEPT:
         if not registry.forget_oldest_of(parent.id):
             raise CapacityError(

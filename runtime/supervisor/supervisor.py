@@ -26,8 +26,7 @@ from ..tasks.group_request import MapAgent
 from ..tasks.messages import Failed, Finished, ResumeTask, RunTask, StartRequest, TaskReport, TaskRequest
 from ..tasks.nodes import DrainNode, ListNodes, NodeRequest
 from ..tasks.past import ResumePast
-from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
-from ..tasks.talk import Listen, SteerTask
+from ..tasks.talk import TalkRequest
 from ..tasks.views import Status
 from ..tasks.watching import WatchTasks
 from ..team.config import Team
@@ -212,13 +211,16 @@ class TaskSupervisor(Supervisor):
         if isinstance(request, ResumePast):
             self._resumer.found(reply_to)
         try:
+            if isinstance(request, TalkRequest):
+                self._talk.answer(request, caller, reply_to)
+                return
             match request:
                 case RunTask() | MapAgent() | ResumeTask() | ResumePast():
                     self._begin(request, caller, reply_to)
+                    if self._registry.queued:
+                        self._talk.make_room()
                 case ListNodes() | DrainNode():
                     self._nodes.answer(request, reply_to)
-                case SteerTask() | Listen() | AskQuestion() | AskApproval() | AnswerQuestion():
-                    self._talk.answer(request, caller, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)
         except RunError as error:
@@ -273,8 +275,8 @@ class TaskSupervisor(Supervisor):
     def _ask_to_end(self, task: Task, child: Child) -> None:
         self.change_status(task, "stopping")
         self.stop_child(child)
-        if task.questions:  # after the stop, by the same way: what one returns who is refused an answer is no answer
-            self._talk.caller_gone(task)
+        # After the stop, by the same way: what one returns who is refused an answer is no answer.
+        self._talk.caller_gone(task)
 
     def _stop_tree(self, tree: list[Task], by: str) -> None:
         self._stop_tasks(tree, target=tree[0], by=by)

@@ -12,10 +12,12 @@ from ..runs.journal import Journal
 from ..runs.schema import Statement
 from ..tasks.gateway import Caller, ReplyTo
 from ..tasks.messages import CallsBegan, TurnEnded
+from ..tasks.next_chunk import AwaitChunk, NextChunk
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
 from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask, TalkReport, TalkRequest
 from ..tasks.views import Status
 from ..team.config import Settings
+from .chunks import Chunks
 from .events import EventHub
 from .letters import Letters
 from .limits import LimitKeeper
@@ -64,6 +66,7 @@ class Talk:
         self._registry = registry
         self._answers = answers
         self._letters = Letters(journal, mailbox)
+        self._chunks = Chunks(registry, lambda task: answers.view(task, output=False))
         self._questions = Questions(
             registry,
             journal,
@@ -80,7 +83,7 @@ class Talk:
     @property
     def owed(self) -> list[ReplyTo]:
         """Where answers are owed."""
-        return [*self._letters.owed, *self._questions.owed]
+        return [*self._letters.owed, *self._questions.owed, *self._chunks.owed]
 
     def answer(self, request: TalkRequest, caller: Caller, reply_to: ReplyTo) -> None:
         """Answer a request, or keep it.
@@ -101,6 +104,8 @@ class Talk:
                 self._questions.ask(request, caller, reply_to)
             case AnswerQuestion():
                 self._questions.answer(request, caller, reply_to)
+            case NextChunk() | AwaitChunk():
+                self._chunks.answer(request, caller, reply_to)
             case _:
                 assert_never(request)
 
@@ -127,6 +132,7 @@ class Talk:
     def ready(self, task: Task) -> None:
         """A process of a task can be told what has come for it."""
         self._letters.ready(task)
+        self._chunks.ready(task)
 
     def look(self, task: Task) -> None:
         """A task that asks something has begun or ended a call of a tool."""
@@ -142,8 +148,14 @@ class Talk:
     def caller_gone(self, task: Task) -> None:
         """A task is to stop, or its process has ended: it gets no answers any more."""
         self._questions.caller_gone(task.id)
+        self._chunks.release(task)
 
     def ended(self, task: Task) -> None:
         """A task has its last status."""
         self._letters.ended(task)
         self._questions.ended(task)
+        self._chunks.ended(task)
+
+    def make_room(self) -> None:
+        """Somebody waits for a slot, or for a node without tasks: what only waits for more to do ends."""
+        self._chunks.make_room()

@@ -23,11 +23,13 @@ class Call(NamedTuple):
         module: the name of the module that it is of; empty if it is of none.
         sources: the text of code that is in no file, by the name that stands for one.
         payload: function, arguments and keyword arguments, pickled.
+        is_chunk: whether it is a chunk of a mapping, whose process asks for the next one when it has returned.
     """
 
     module: str
     sources: dict[str, str]
     payload: bytes
+    is_chunk: bool = False
 
     @classmethod
     def decode(cls, call: bytes) -> Call:
@@ -50,9 +52,11 @@ class Calls:
         function: see `encode_call`.
         module: see `encode_call`.
         by_value: see `encode_call`.
+        are_chunks: see `Call.is_chunk`.
     """
 
-    def __init__(self, function: Callable[..., Any], module: str, *, by_value: bool) -> None:
+    def __init__(self, function: Callable[..., Any], module: str, *, by_value: bool, are_chunks: bool = False) -> None:
+        self._are_chunks = are_chunks
         self._function: Callable[..., Any] | bytes = function
         self._module = module
         self._by_value = by_value
@@ -77,7 +81,7 @@ class Calls:
                 return None
             payload, files = encode_by_value((self._function, args, {}))
             has_code, sources = True, {**sources, **sources_of(files)}
-        return pickle.dumps((self._module, sources, payload)), has_code
+        return pickle.dumps((self._module, sources, payload, self._are_chunks)), has_code
 
 
 def encode_call(

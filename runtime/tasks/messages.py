@@ -110,6 +110,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
         options: how it differs from others.
         notify: whether the caller is owed word of its end; see `TakeNews`.
         calling: the tool call of the caller's model that starts it; empty if none does.
+        may_queue: whether it may be queued; else it is refused where it cannot start at once.
     """
 
     agent: str
@@ -121,6 +122,7 @@ class RunTask(Request[TaskAccepted], frozen=True, tag="run"):
     has_code: bool = False
     notify: bool = False
     calling: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    may_queue: bool = True
 
     @property
     def is_ours(self) -> bool:
@@ -182,8 +184,7 @@ class ViewTask(Reading[TaskView], frozen=True, tag="view"):
     Attributes:
         task_id: the task.
         limit: see `OutputLimit`.
-        closely: whether a task that is silent is looked at from outside, see `Silence`. The answer then takes a
-            quarter of a second, or, of one that does not react, one.
+        closely: whether a task that is silent is looked at from outside, which takes up to a second; see `Silence`.
     """
 
     task_id: str

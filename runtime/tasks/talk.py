@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from .next_chunk import AwaitChunk, NextChunk
 from .questions import AnswerQuestion, AskApproval, AskQuestion, QuestionDropped
 from .request import Request
 from .views import Status
@@ -111,6 +112,6 @@ class LettersTaken(msgspec.Struct, frozen=True, tag="letters_taken"):
     waiting: Annotated[int, msgspec.Meta(ge=0, le=MOST_LISTENERS)] = 0
 
 
-TalkRequest: TypeAlias = SteerTask | Listen | AskQuestion | AskApproval | AnswerQuestion
+TalkRequest: TypeAlias = SteerTask | Listen | AskQuestion | AskApproval | AnswerQuestion | NextChunk | AwaitChunk
 TalkReport: TypeAlias = LettersTaken | QuestionDropped
 """Requests and reports by which tasks, and those who have started them, talk."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from .arguments import NotPickled
 from .awaiting import AsyncInbox, begin
+from .chunk_mapping import mapping_of
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .mapping import Arrived, Mapping
@@ -100,7 +101,7 @@ def results(
     pieces = pieces_of(way, wanted, items)
 
     def mapping(inbox: AsyncInbox[Arrived]) -> Mapping:
-        return Mapping(way, pieces, inbox, on_error=wanted.on_error, concurrency=concurrency, ordered=ordered)
+        return mapping_of(way, wanted, pieces, inbox, concurrency=concurrency, ordered=ordered)
 
     return AsyncResults(_Mapped(mapping, feed))
 

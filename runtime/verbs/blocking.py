@@ -144,7 +144,8 @@ class BlockingVerbs(BlockingStarts):
             items: may be endless.
             concurrency: tasks at work at a time; None: as many as the runtime lets run.
             place: see `run` and `submit`.
-            chunksize: items that one process works through, for functions.
+            chunksize: items that a process works through before it is given more, for functions. One that is free
+                takes the next chunk, unless tasks have limits.
             on_error: raise what a task has failed with, or yield it in place of its result: each item of a chunk then
                 fails by itself, unless its process ends. An item that cannot be sent is yielded as its error.
             ordered: yield in the order of the items, or as they end.

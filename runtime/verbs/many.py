@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from .chunk_mapping import mapping_of
 from .completion import Completions, Ended
 from .handle import TaskHandle, TaskRef
 from .inbox import Inbox
@@ -28,9 +29,7 @@ def results(
     """Yield the results of a mapping; see `BlockingVerbs.map`."""
     inbox: Inbox[Arrived] = Inbox()
     pieces = pieces_of(way, wanted, items)
-    return _results(
-        Mapping(way, pieces, inbox, on_error=wanted.on_error, concurrency=concurrency, ordered=ordered), inbox
-    )
+    return _results(mapping_of(way, wanted, pieces, inbox, concurrency=concurrency, ordered=ordered), inbox)
 
 
 def completed(

@@ -20,7 +20,7 @@ from .pieces import OnError, Piece, outcomes_of
 from .steps import OUTPUT_OF_FAILED
 from .way import Way, stop_unseen
 
-__all__ = ["Arrived", "Mapping"]
+__all__ = ["Arrived", "Item", "Mapping"]
 
 _AHEAD: Final = 2
 """How many times as many items as may be at work are under way, with those whose turn to be given out has not come."""
@@ -32,8 +32,8 @@ class _State(enum.Enum):
     ENDED = enum.auto()
 
 
-class _Item:
-    """One task of the mapping.
+class Item:
+    """What one task of the mapping is for: an item of the program's, or a chunk of them.
 
     Attributes:
         request: what to start; an error in its place: it cannot be.
@@ -58,7 +58,7 @@ class _Item:
         self.accepted: TaskAccepted | None = None
 
 
-Arrived: TypeAlias = tuple[_Item | None, Any]
+Arrived: TypeAlias = tuple[Item | None, Any]
 """A reply about an item; without an item, news that something may be started."""
 
 
@@ -94,10 +94,10 @@ class Mapping:
         # Where the runtime queues what cannot run yet, some wait there: the next starts as soon as one has ended.
         self._room = self._at_once = self._most if concurrency is not None else self._most * _AHEAD
         self._ordered = ordered
-        self._line: deque[_Item] = deque()
-        self._ended: deque[_Item] = deque()
+        self._line: deque[Item] = deque()
+        self._ended: deque[Item] = deque()
         self._at_work = 0
-        self._refused: deque[_Item] = deque()
+        self._refused: deque[Item] = deque()
         self._is_exhausted = False
         self._broken: Exception | None = None
         self._is_closed = False
@@ -119,7 +119,7 @@ class Mapping:
             else:
                 self._end(item, error=item.request)
 
-    def _next_taken(self) -> _Item | None:
+    def _next_taken(self) -> Item | None:
         if self._is_exhausted or len(self._line) + len(self._ended) >= self._at_once * _AHEAD:
             return None
         try:
@@ -132,7 +132,7 @@ class Mapping:
             return None
         if request is None:
             return None  # it comes later
-        item = _Item(request, count)
+        item = Item(request, count)
         self._line.append(item)
         return item
 
@@ -178,7 +178,7 @@ class Mapping:
             return True  # one of ours will make room
         return self._way.waits_for_room and not isinstance(error, UnreadResultsError)
 
-    def _put_back(self, item: _Item) -> None:
+    def _put_back(self, item: Item) -> None:
         """Ask for it again when one of ours has ended, or after a while."""
         self._at_work -= 1
         self._at_once = self._at_work
@@ -194,23 +194,27 @@ class Mapping:
         for item in self._line:
             if item.state is _State.RUNNING and item.address is not None:
                 self._way.forget(item.address)
-        known = [
-            item.accepted.task_id for item in self._line if item.accepted is not None and item.state is not _State.ENDED
-        ]
+        known = self._at_work_now()
         if known:
             stop_unseen(self._way, known)
         for item in [*self._line, *self._ended]:
             if item.view is not None and item.view.result_file:
                 self._acknowledge(item.task_id)
 
-    def _ask(self, item: _Item, request: RunTask | WaitTasks | ViewTask) -> None:
+    def _at_work_now(self) -> list[str]:
+        """Return the ids of the tasks that have not ended, as far as they are known."""
+        return [
+            item.accepted.task_id for item in self._line if item.accepted is not None and item.state is not _State.ENDED
+        ]
+
+    def _ask(self, item: Item, request: RunTask | WaitTasks | ViewTask) -> None:
         item.address = ReplyInto(lambda reply: self._arrived(item, reply))
         try:
             self._way.send(request, item.address)
         except Exception as error:  # noqa: BLE001 - closed, or no task can be like this: raised in its turn
             self._inbox.put((item, error))
 
-    def _arrived(self, item: _Item, reply: Any) -> None:
+    def _arrived(self, item: Item, reply: Any) -> None:
         """Ask on, or hand over what has come at last. In the thread that replies.
 
         This waits for no consumer: a task that has ended takes up no room of unread ones, however long nobody asks for
@@ -239,16 +243,19 @@ class Mapping:
         if self._way.acknowledges:
             self._way.acknowledge([task_id])
 
-    def _end(self, item: _Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
+    def _end(self, item: Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
         item.view, item.error, item.state = view, error, _State.ENDED
-        self._at_work -= 1
-        # Others may have had the room that was refused, and have it no longer.
-        self._at_once = min(self._room, self._at_once + 1)
+        self._give_room()
         if not self._ordered:
             self._line.remove(item)
             self._ended.append(item)
 
-    def _next(self) -> _Item | None:
+    def _give_room(self) -> None:
+        self._at_work -= 1
+        # Others may have had the room that was refused, and have it no longer.
+        self._at_once = min(self._room, self._at_once + 1)
+
+    def _next(self) -> Item | None:
         if not self._ordered:
             return self._ended.popleft() if self._ended else None
         return self._line.popleft() if self._line and self._line[0].state is _State.ENDED else None

@@ -76,7 +76,8 @@ def pieces_of(way: Way, wanted: Pieces, items: Iterable[Any]) -> Iterator[Piece]
     each: Callable[..., Any] = collect_each if on_error == "collect" else call_each
     if inspect.iscoroutinefunction(work) or inspect.iscoroutinefunction(type(work).__call__):
         each = collect_each_async if on_error == "collect" else call_each_async
-    requests = CallRequests(functools.partial(each, work), work, options, by_value=way.sends_code)
+    function = functools.partial(each, work)
+    requests = CallRequests(function, work, options, by_value=way.sends_code, are_chunks=True)
     return _chunks(requests, items, chunksize)
 
 

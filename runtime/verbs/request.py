@@ -158,13 +158,20 @@ class CallRequests:
         work: the program's own function, which it calls; may be the same.
         options: how each task differs from others.
         by_value: see `call_request`.
+        are_chunks: see `tasks/calls.Call`.
 
     Raises:
         TypeError: it cannot be sent to another process.
     """
 
     def __init__(
-        self, function: Callable[..., Any], work: Callable[..., Any], options: RunOptions = AS_USUAL, *, by_value: bool
+        self,
+        function: Callable[..., Any],
+        work: Callable[..., Any],
+        options: RunOptions = AS_USUAL,
+        *,
+        by_value: bool,
+        are_chunks: bool = False,
     ) -> None:
         from ..tasks.calls import Calls  # noqa: PLC0415 - for programs that map functions
         from ..team.callables import label_of, module_of  # noqa: PLC0415 - as above
@@ -172,7 +179,7 @@ class CallRequests:
         self._work = work
         self._options = options
         self._label = label_of(work)
-        self._calls = Calls(function, module_of(work), by_value=by_value)
+        self._calls = Calls(function, module_of(work), by_value=by_value, are_chunks=are_chunks)
         try:
             is_sendable = self._calls.is_sendable()
         except Exception as error:

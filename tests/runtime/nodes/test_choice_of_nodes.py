@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import submitted
 from node_teams import ended, nodes_of, only, opened, said
 from processes_and_waits import wait_until
 from run_folders import subactors
@@ -142,3 +144,27 @@ def test_a_machine_that_is_in_two_places_is_drained_in_each_and_the_answer_names
 
         assert done.stdout == f"Node {lab.hosts[0]} of the places lab and again takes no new tasks. None runs there.\n"
         assert [(node.place, node.state) for node in runtime.nodes()] == [("lab", "draining"), ("again", "draining")]
+
+
+def test_a_map_in_chunks_leaves_a_node_that_is_drained_after_its_chunk(lab: SshPlace) -> None:
+    with opened(lab) as runtime:
+        wait_until(lambda: [node.state for node in nodes_of(runtime)] == ["serving"] * 2, "both serve", limit=PATIENCE)
+        results = runtime.map(submitted.square, itertools.count(), chunksize=2, concurrency=1, place="lab")
+        assert next(results) == 0
+        (task,) = [view for view in runtime.list() if not view.ended]
+        runtime.drain(task.node)
+
+        assert [next(results) for _ in range(30)] == [number**2 for number in range(1, 31)]
+        assert {view.node for view in runtime.list() if not view.ended} == {*lab.hosts} - {task.node}
+        results.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_task_that_waits_for_a_node_gets_that_of_a_map_in_chunks(lab: SshPlace) -> None:
+    with opened(msgspec.structs.replace(only(lab), max_tasks=1)) as runtime:
+        results = runtime.map(submitted.square, itertools.count(), chunksize=2, concurrency=1, place="lab")
+        assert next(results) == 0
+        other = runtime.run("tells_where", "go")
+        # The node has room for one, and the map goes on when the other task has had it.
+        assert [next(results) for _ in range(500)] == [number**2 for number in range(1, 501)]
+        assert runtime.view(other).status == "completed"
+        results.close()  # type: ignore[attr-defined]  # it is a generator
