@@ -107,10 +107,10 @@ class RateDue(msgspec.Struct, frozen=True):
 
 
 class TalkDue(msgspec.Struct, frozen=True):
-    """A timer to the supervisor: the time of a question is over, or that of a receipt for a letter.
+    """A timer to the supervisor: the time of a question is over, or that of a receipt for a letter, or of chunks.
 
     Attributes:
-        of: the question's id, or the task's.
+        of: the question's id, or the task's; empty: processes have waited for chunks.
         letter: the letter's number; 0: it is a question.
     """
 

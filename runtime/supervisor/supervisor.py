@@ -217,13 +217,12 @@ class TaskSupervisor(Supervisor):
             match request:
                 case RunTask() | MapAgent() | ResumeTask() | ResumePast():
                     self._begin(request, caller, reply_to)
-                    if self._registry.queued:
-                        self._talk.make_room()
                 case ListNodes() | DrainNode():
                     self._nodes.answer(request, reply_to)
                 case _:
                     self._answers.answer(request, caller, reply_to)
         except RunError as error:
+            self._talk.refused(request, error)
             # Without the frames of this module, which say nothing to whoever asked, and take longer than to refuse.
             reply_to.set_exception(error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - out of descriptors, say: whoever asked hears it, the others go on
@@ -237,6 +236,8 @@ class TaskSupervisor(Supervisor):
                 if isinstance(request, RunTask) and request.has_code and caller.id is None:  # a task sends none
                     self._system.expect_code()
                 self._starter.run(request, caller, reply_to)
+                if self._registry.queued:
+                    self._talk.make_room()
             case ResumeTask():
                 self._resumer.find(request, caller, reply_to)
             case ResumePast():

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol, assert_never
 
-from ..errors import RunError
+from ..errors import CapacityError, RunError
 from ..runs.journal import Journal
 from ..runs.schema import Statement
 from ..tasks.gateway import Caller, ReplyTo
-from ..tasks.messages import CallsBegan, TurnEnded
+from ..tasks.messages import CallsBegan, RunTask, TurnEnded
 from ..tasks.next_chunk import AwaitChunk, NextChunk
 from ..tasks.questions import AnswerQuestion, AskApproval, AskQuestion
 from ..tasks.talk import LettersTaken, Listen, Listening, SteerTask, TalkReport, TalkRequest
@@ -66,7 +66,7 @@ class Talk:
         self._registry = registry
         self._answers = answers
         self._letters = Letters(journal, mailbox)
-        self._chunks = Chunks(registry, lambda task: answers.view(task, output=False))
+        self._chunks = Chunks(registry, mailbox, lambda task: answers.view(task, output=False))
         self._questions = Questions(
             registry,
             journal,
@@ -139,8 +139,10 @@ class Talk:
         self._questions.look(task)
 
     def due(self, due: TalkDue) -> None:
-        """The time of a question is over, or that of a receipt."""
-        if not due.letter:
+        """The time of a question is over, or that of a receipt, or processes have waited for chunks."""
+        if not due.of:
+            self._chunks.due()
+        elif not due.letter:
             self._questions.due(due.of)
         elif (task := self._registry.get(due.of)) is not None:
             self._letters.due(task, due.letter)
@@ -156,6 +158,11 @@ class Talk:
         self._questions.ended(task)
         self._chunks.ended(task)
 
+    def refused(self, request: object, error: RunError) -> None:
+        """A request was refused. If that was for want of room, and not of one that only tries, some is made."""
+        if isinstance(error, CapacityError) and not (isinstance(request, RunTask) and not request.may_queue):
+            self._chunks.make_room()
+
     def make_room(self) -> None:
-        """Somebody waits for a slot, or for a node without tasks: what only waits for more to do ends."""
+        """Somebody wants a slot: what only waits for more to do ends."""
         self._chunks.make_room()

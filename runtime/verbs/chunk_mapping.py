@@ -1,15 +1,16 @@
 """Chunk mapping: a mapping whose tasks work through one chunk after the other; see `tasks/next_chunk`.
 
-A process is started for a chunk where no other of the mapping is free, and no more at a time than there are cores to
-start them: what is free by then takes what is left. So short chunks go through a few processes, and long ones through
-as many as may run.
+A process is started for a chunk where no other of the mapping is free, and where those that there are would take longer
+for what waits than a start does. So short chunks go through a few processes, and long ones through as many as may run.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
@@ -29,7 +30,10 @@ from .way import Way, stop_unseen
 __all__ = ["mapping_of"]
 
 _STARTS: Final = max(2, len(os.sched_getaffinity(0)))
-"""Processes that are started at a time: they share the cores until they have begun."""
+"""Processes that are started at a time, at most: they share the cores until they have begun."""
+
+_START: Final = 0.01
+"""Seconds that a start takes, and takes from what is at work."""
 
 
 _Chunk: TypeAlias = tuple[Item, RunTask]
@@ -43,15 +47,17 @@ class _Worker:
         chunk: what it works through; None: it has nothing to do.
         task_id: its id, once it is known.
         has_begun: whether its process has.
+        since: when it began with its chunk (`time.monotonic`).
         address: where the word of its end goes.
     """
 
-    __slots__ = ("address", "chunk", "has_begun", "task_id")
+    __slots__ = ("address", "chunk", "has_begun", "since", "task_id")
 
     def __init__(self, chunk: _Chunk) -> None:
         self.chunk: _Chunk | None = chunk
         self.task_id = ""
         self.has_begun = False
+        self.since = 0.0
         self.address: ReplyInto | None = None
 
 
@@ -80,6 +86,13 @@ class _ChunkMapping(Mapping):
         self._workers: dict[_Worker, None] = {}
         self._free: deque[_Worker] = deque()
         self._starting = 0
+        self._pace = math.inf  # seconds that the shortest chunk has taken
+        self._is_asking = False
+
+    @property
+    def is_over(self) -> bool:
+        """See `Mapping`: when all results are given out, the last tasks may still be ending."""
+        return super().is_over and (self._is_closed or not self._workers)
 
     def fill(self) -> None:
         """See `Mapping`."""
@@ -92,13 +105,9 @@ class _ChunkMapping(Mapping):
         self._go_on()
 
     def take(self, arrived: Arrived) -> None:
-        """See `Mapping`; who has only heard that there may be room tries again."""
-        item, _ = arrived
-        if item is None:
-            with self._lock:
-                self._at_once = max(1, self._at_once)
-            return
-        super().take(arrived)
+        """See `Mapping`; without an item it only wakes whoever iterates."""
+        if arrived[0] is not None:
+            super().take(arrived)
 
     def _may_wait(self, error: CapacityError) -> bool:
         """See `Mapping`; what may wait never gets as far as whoever iterates."""
@@ -134,8 +143,9 @@ class _ChunkMapping(Mapping):
                 return None
             if self._prepared and self._free:
                 worker, worker.chunk = self._free.popleft(), self._prepared.popleft()
+                worker.since = time.monotonic()
                 return functools.partial(self._give, worker, *worker.chunk)
-            if self._prepared and self._starting < _STARTS and len(self._workers) < self._at_once:
+            if self._prepared and self._is_room() and self._pays_to_start():
                 chunk = self._prepared.popleft()
                 # One waits in the queue if it must, and no other while that goes on with more.
                 request = msgspec.structs.replace(chunk[1], may_queue=not self._workers)
@@ -146,6 +156,31 @@ class _ChunkMapping(Mapping):
             if self._free and self._is_exhausted:
                 return functools.partial(self._let_end, self._free.popleft())
             return None
+
+    def _is_room(self) -> bool:
+        """Whether another task may be started, as far as is known; looks again later. Behind the lock."""
+        if self._at_once < self._room:
+            self._ask_again()
+        return len(self._workers) < self._at_once
+
+    def _pays_to_start(self) -> bool:
+        """Whether to start another task. Behind the lock."""
+        busy = len(self._busy_since())
+        if self._starting >= max(1, min(busy, _STARTS)):
+            return False  # there is more to do when that has begun
+        if not self._is_exhausted or len(self._prepared) * self._pace >= busy * _START:
+            return True
+        self._ask_again()
+        return False
+
+    def _busy_since(self) -> list[float]:
+        return [worker.since for worker in self._workers if worker.has_begun and worker.chunk is not None]
+
+    def _ask_again(self) -> None:
+        """Look again after a while. Behind the lock."""
+        if not self._is_asking:
+            self._is_asking = True
+            self._way.ask_again(self._try_again)
 
     def _start(self, worker: _Worker, request: RunTask) -> None:
         self._send(request, worker, lambda reply: self._accepted(worker, reply))
@@ -190,7 +225,7 @@ class _ChunkMapping(Mapping):
         self._await(worker)
 
     def _turned_down(self, worker: _Worker, error: BaseException) -> None:
-        """Have its chunk wait for a task that is free, or for room, which such a task may have."""
+        """Have its chunk wait for a task that is free, or for room, and ask for room again after a while."""
         with self._lock:
             chunk = self._forget(worker)
             others = len(self._workers)
@@ -198,10 +233,21 @@ class _ChunkMapping(Mapping):
             if may_wait and chunk is not None:
                 self._prepared.appendleft(chunk)
                 self._at_once = others
+                self._ask_again()
         if not may_wait and chunk is not None:
             self._inbox.put((chunk[0], error))
-        elif not others:
-            self._way.ask_again(lambda: self._inbox.put((None, None)))
+        self._go_on()
+
+    def _try_again(self) -> None:
+        """Others may have had the room that was refused, and what is at work may take longer than what was before.
+
+        In a thread that must not be held up.
+        """
+        with self._lock:
+            self._is_asking = False
+            self._at_once = min(self._room, max(self._at_once, len(self._workers) + 1))
+            if since := self._busy_since():
+                self._pace = max(self._pace, time.monotonic() - max(since))
         self._go_on()
 
     def _heard(self, worker: _Worker, reply: ChunkDone | BaseException) -> None:
@@ -211,9 +257,12 @@ class _ChunkMapping(Mapping):
         with self._lock:
             if worker not in self._workers or (worker.has_begun and not is_over):
                 return  # it has ended, or is about to
+            now = time.monotonic()
             if not worker.has_begun:
-                worker.has_begun = True
+                worker.has_begun, worker.since = True, now
                 self._starting -= 1
+            elif reply.view is not None:
+                self._pace = min(self._pace, now - worker.since)
             chunk = worker.chunk
             if is_over:
                 worker.chunk = None
@@ -236,8 +285,9 @@ class _ChunkMapping(Mapping):
             self._at_once = min(self._room, self._at_once + 1)
         if chunk is not None:
             self._arrived(chunk[0], reply)
-        elif worker.task_id:
+        else:
             self._acknowledge(worker.task_id)
+            self._inbox.put((None, None))
         self._go_on()
 
     def _forget(self, worker: _Worker) -> _Chunk | None:

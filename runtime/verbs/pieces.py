@@ -119,9 +119,18 @@ def _call(requests: CallRequests, argument: Any, item: Any, place: str) -> RunTa
 
 
 def _chunks(requests: CallRequests, items: Iterable[Any], size: int) -> Iterator[Piece]:
+    source = iter(items)
     chunk: list[Any] = []
     number = 0
-    for item in items:
+    error: Exception | None = None
+    while error is None:
+        try:
+            item = next(source)
+        except StopIteration:
+            break
+        except Exception as raised:  # noqa: BLE001 - of the program's own iterator: raised behind what came before
+            error = raised
+            continue
         if item is LATER:
             yield _NOT_YET
             continue
@@ -132,6 +141,8 @@ def _chunks(requests: CallRequests, items: Iterable[Any], size: int) -> Iterator
             chunk = []
     if chunk:
         yield from _chunk(requests, chunk, number)
+    if error is not None:
+        raise error
 
 
 def _chunk(requests: CallRequests, chunk: list[Any], number: int) -> Iterator[Piece]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import submitted
 from processes_and_waits import put, wait_until
-from subactors.runtime import Limits, Runtime, TaskFailed, TaskStopped, TaskView
+from subactors.runtime import CapacityError, Limits, Runtime, TaskFailed, TaskStopped, TaskView
+from subactors.runtime.supervisor import chunks
 from teams import PATIENCE, shared_runtime
 
 pytestmark = pytest.mark.usefixtures("zygote_for_tasks")
@@ -29,6 +30,12 @@ def narrow(tmp_path: Path) -> Iterator[Runtime]:
     """A runtime in which one task may run at a time."""
     with Runtime(state_dir=tmp_path / "state", standby=0, max_running=1, stop_grace=PATIENCE) as narrow:
         yield narrow
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes wait for chunks for a long time."""
+    monkeypatch.setattr(chunks, "_MOST_IDLE", 10 * PATIENCE)
 
 
 async def own_pid_later(number: int) -> int:
@@ -58,7 +65,6 @@ def test_a_process_that_is_free_takes_the_next_chunk(narrow: Runtime, function: 
 
     assert len(pids) == 20
     assert len(set(pids)) == 1
-    wait_until(lambda: all(view.ended for view in narrow.list()), "the task ends", limit=PATIENCE)
     assert [view.status for view in narrow.list()] == ["completed"]
 
 
@@ -119,6 +125,7 @@ def test_each_chunk_has_a_process_of_its_own_where_tasks_have_limits(tmp_path: P
     assert len(set(pids)) == 3
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_task_that_waits_for_a_slot_gets_that_of_a_map_after_its_chunk(narrow: Runtime) -> None:
     results = narrow.map(submitted.square, itertools.count(), chunksize=2)
     assert next(results) == 0
@@ -128,6 +135,7 @@ def test_a_task_that_waits_for_a_slot_gets_that_of_a_map_after_its_chunk(narrow:
     results.close()  # type: ignore[attr-defined]  # it is a generator
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_task_of_a_map_that_has_nothing_to_do_ends_at_once_when_it_is_stopped(narrow: Runtime) -> None:
     results = narrow.map(say, itertools.count(), chunksize=2)
     assert next(results) == 0
@@ -140,6 +148,7 @@ def test_a_task_of_a_map_that_has_nothing_to_do_ends_at_once_when_it_is_stopped(
     results.close()  # type: ignore[attr-defined]  # it is a generator
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_task_of_a_map_that_has_nothing_to_do_is_completed_when_the_map_is_closed(narrow: Runtime) -> None:
     results = narrow.map(say, itertools.count(), chunksize=2)
     assert next(results) == 0
@@ -151,6 +160,7 @@ def test_a_task_of_a_map_that_has_nothing_to_do_is_completed_when_the_map_is_clo
     assert (ended.status, ended.result) == ("completed", [2, 3])
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_crash_of_a_task_that_has_nothing_to_do_costs_no_item(narrow: Runtime) -> None:
     results = narrow.map(say, itertools.count(), chunksize=2)
     assert next(results) == 0
@@ -209,6 +219,72 @@ def test_maps_in_chunks_share_what_room_there_is(tmp_path: Path) -> None:
         for reader in readers:
             reader.join()
         assert totals == [sum(number**2 for number in range(40))] * 6
+
+
+def test_a_task_that_only_waits_for_a_chunk_ends_for_whoever_waits_for_it(narrow: Runtime) -> None:
+    with narrow.group() as group:
+        results = group.map(submitted.square, itertools.count(), chunksize=2)
+        assert next(results) == 0
+
+    assert {view.status for view in narrow.list()} == {"completed"}
+
+
+def test_maps_that_are_read_in_turn_take_turns_where_nothing_is_queued(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_running=1, max_queued=0) as small:
+        pairs = zip(
+            small.map(abs, range(12), chunksize=2), small.map(submitted.square, range(12), chunksize=2), strict=True
+        )
+
+        assert list(pairs) == [(number, number**2) for number in range(12)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_task_that_is_refused_for_want_of_room_finds_some_soon(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0, max_running=1, max_queued=0) as small:
+        results = small.map(submitted.square, itertools.count(), chunksize=2)
+        assert next(results) == 0
+        with pytest.raises(CapacityError):
+            small.submit(submitted.square, 3)
+        wait_until(lambda: all(view.ended for view in small.list()), "what has nothing to do ends", limit=PATIENCE)
+
+        assert small.submit(submitted.square, 3).result(PATIENCE) == 9
+        results.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_map_in_chunks_uses_the_room_that_others_have_left_again(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path / "state", standby=0, max_running=3) as small:
+        others = [small.submit(submitted.wait_for, str(tmp_path / "go")) for _ in range(2)]
+        paths = [str(tmp_path / "go")] * 2 + [str(tmp_path / "on")] * 6
+        results = small.map(submitted.wait_for, paths, chunksize=2)
+        rest: list[str] = []
+        reader = threading.Thread(target=lambda: rest.extend(results))
+        reader.start()
+        wait_until(lambda: len([view for view in small.list() if not view.ended]) == 3, "all run", limit=PATIENCE)
+        put(tmp_path / "go", "gone")
+        small.wait(others)
+        wait_until(lambda: len([view for view in small.list() if not view.ended]) == 3, "again", limit=PATIENCE)
+        put(tmp_path / "on", "on")
+        reader.join()
+        assert rest == ["gone"] * 2 + ["on"] * 6
+
+
+def test_when_a_map_in_chunks_is_over_its_tasks_have_ended(tmp_path: Path) -> None:
+    with Runtime(state_dir=tmp_path, standby=0) as runtime:
+        list(runtime.map(submitted.square, range(20), chunksize=3))
+        assert {view.status for view in runtime.list()} == {"completed"}
+
+
+@pytest.mark.parametrize("on_error", ["raise", "collect"])
+def test_what_the_items_raise_is_raised_behind_the_chunk_before(runtime: Runtime, on_error: Any) -> None:
+    def broken() -> Iterator[int]:
+        yield from range(7)
+        raise OSError("no more items")
+
+    results = runtime.map(submitted.square, broken(), chunksize=5, on_error=on_error)
+
+    assert [next(results) for _ in range(7)] == [0, 1, 4, 9, 16, 25, 36]
+    with pytest.raises(OSError, match="no more items"):
+        next(results)
 
 
 def interrupt(results: Iterator[int]) -> None:
