@@ -252,11 +252,16 @@ class HostChannel:
             self._drain_on()
 
     def _drain_on(self) -> None:
-        more = self._handle(b"")
-        while more and self._reads_left and self._may_go_on:
-            self._reads_left -= 1
-            more = self._read_once()
-        if (not more or not self._reads_left) and self._drained is not None:
+        more = True
+        while more and self._may_go_on:
+            if self._decoder.has_left:
+                more = self._handle(b"")
+            elif self._reads_left:
+                self._reads_left -= 1
+                more = self._read_once()
+            else:
+                more = False
+        if not more and self._drained is not None:
             drained, self._drained = self._drained, None
             drained()
 

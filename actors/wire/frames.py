@@ -175,6 +175,11 @@ class FrameDecoder:
         """Whether the bytes so far end inside a frame."""
         return bool(self._begun or self._left)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether an iterator was closed before it had yielded all."""
+        return bool(self._left)
+
     def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
         """Take bytes and yield each frame that is whole as `(kind, payload)`.
 

@@ -138,6 +138,51 @@ def test_a_flood_that_comes_in_parts_costs_a_rest_for_as_much_as_one_that_comes_
     assert rests == [parts_to_a_rest * part, 2 * parts_to_a_rest * part]
 
 
+class Counts(Hears):
+    """Counts messages, each of which is owed to a supervisor."""
+
+    channel: HostChannel
+
+    def on_message(self, message: object) -> None:
+        del message
+        self.size += 1
+        self.channel.count(1)
+
+    def on_channel_closed(self) -> None:
+        """It has ended."""
+
+
+@pytest.mark.parametrize("is_read_before", [False, True])
+def test_what_an_ended_process_has_sent_is_handed_over_whenever_its_supervisor_comes_after(
+    is_read_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    io, counts = IOThread("test-drain"), Counts()  # the thread is never begun
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.setblocking(False)
+        channel = counts.channel = HostChannel(ours, io, counts)
+        handle = channel._handle
+
+        def handle_and_come_after(data: bytes | memoryview) -> bool:
+            more = handle(data)
+            while channel._backlog._sizes:
+                channel.handled()
+            return more
+
+        with theirs:
+            theirs.sendall(encode_frame(Attributes({})) * 600)
+        if is_read_before:
+            channel.on_events(READ)
+        monkeypatch.setattr(channel, "_handle", handle_and_come_after)
+        while channel._backlog._sizes:
+            channel.handled()
+        told: list[int] = []
+        channel.drain(lambda: told.append(counts.size))
+    io.close()
+
+    assert told == [600]
+
+
 def test_a_rest_that_fails_keeps_the_others_from_nothing(caplog: pytest.LogCaptureFixture) -> None:
     io = IOThread("test-rests")
     try:
