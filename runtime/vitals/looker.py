@@ -199,6 +199,8 @@ class Looker(threading.Thread):
                 self._forget_all_but(running)
                 waiting.extend(running)
                 next_round = now + _INTERVAL
+            while waiting and waiting[0] not in running:
+                waiting.popleft()  # with hundreds that have ended, a rest for each would be as many looks at all others
             if waiting and now >= next_look:
                 began = time.thread_time()  # on a machine that is busy with other things, looks take longer, not more
                 self._try_to_look(waiting.popleft(), running, shows=True)
