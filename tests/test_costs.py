@@ -74,7 +74,7 @@ BOUNDS: Final[dict[str, dict[str, float]]] = {
         "task": 76,  # 72, 3 of them for its fence
     },
     "import": {
-        "modules": 206,  # 201, 2 of them for the context of a tool call, 10 rooms: packages with a docstring only
+        "modules": 207,  # 202, 2 of them for the context of a tool call, 10 rooms: packages with a docstring only
         "modules of this package": 92,  # 90, without rooms
     },
 }

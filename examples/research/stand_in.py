@@ -20,7 +20,9 @@ def answer(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> d
     if not said:
         topics = [topic.strip() for topic in work.split(",")]
         return calls(*(("run_background_agent", {"agent": "researcher", "task": topic}) for topic in topics))
-    if not any("live in groups" in text for text in said):
+    # What a task has answered may come with any tool's answer, before the others have ended.
+    asked = [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
+    if "wait_background_agents" not in asked:
         started = re.findall(r"^Started (agent_task_\w+)", "\n".join(said), re.MULTILINE)
         return calls(("wait_background_agents", {"task_ids": started}))
     return "\n\n".join(dict.fromkeys(re.findall(r"\w+ live in groups\. .*", "\n".join(said))))

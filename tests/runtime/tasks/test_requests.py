@@ -17,6 +17,7 @@ from subactors.runtime.tasks.messages import (
     ViewTask,
 )
 from subactors.runtime.tasks.news import News, Notice
+from subactors.runtime.tasks.next_chunk import ChunkDone, ChunkGiven
 from subactors.runtime.tasks.nodes import DrainNode, ListNodes
 from subactors.runtime.tasks.past import ResumePast
 from subactors.runtime.tasks.questions import Answered, QuestionSettled
@@ -46,6 +47,8 @@ def test_every_kind_of_request_names_its_reply(kind: type[Request[Any]]) -> None
         QuestionSettled: QuestionSettled("question_1", "agent_task_1"),
         TurnLeave: TurnLeave(note="Come to an end."),
         Written: Written(),
+        ChunkGiven: ChunkGiven(b"call"),
+        ChunkDone: ChunkDone(VIEW),
         News: News([Notice("agent_task_1", "worker", "completed", "", 1.0, "done")], more=1, running=2),
     }
     (reply_type,) = get_args(kind.__orig_bases__[0])  # type: ignore[attr-defined]

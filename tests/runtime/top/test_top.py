@@ -63,6 +63,8 @@ def test_the_tree_shows_who_has_started_whom_with_marks_and_reasons_and_the_keys
 
         # One that has said nothing yet shows what it was asked: the same words.
         await screen.until(lambda: marks() == [["✗"], ["●"]], "the first has failed, and the second runs")
+        await screen.press("end")  # the second may have come after the first
+        await screen.until(lambda: "t tell" in screen.lines[-1], "the second is selected")
         assert f"▾ leads {short(owner)}" in screen.text
         assert screen.lines[0].startswith("subactors   ●")
         for key in ("/ filter", "s stop", "a answer", "t tell", "o output", "space fold", "q quit"):
