@@ -75,11 +75,12 @@ def test_to_continue_a_task_no_journal_of_another_run_is_opened(tmp_path: Path) 
 
 
 def test_a_host_that_is_closed_while_it_looks_a_task_up_keeps_nobody_from_continuing_it(tmp_path: Path) -> None:
-    is_closed = threading.Event()
+    is_asked, is_closed = threading.Event(), threading.Event()
     with Runtime.from_mapping(TEAM, state_dir=tmp_path / "state", standby=0) as first:
         task_id = run_and_wait(first, "plans", plan({"answer": "x"})).id
         host = first._host
-        host.journal.query(("SELECT 1", ()), lambda _: is_closed.wait(PATIENCE))
+        host.journal.query(("SELECT 1", ()), lambda _: (is_asked.set(), is_closed.wait(PATIENCE)))
+        assert is_asked.wait(PATIENCE)  # what comes now is not taken together with that
         with ThreadPoolExecutor(2) as threads:
             lookup = threads.submit(first.resume, task_id, "More.")
             wait_until(lambda: len(host.journal._queue) > 0, "the journal is asked", limit=PATIENCE)
