@@ -156,6 +156,7 @@ class Counts(Hears):
 def test_what_an_ended_process_has_sent_is_handed_over_whenever_its_supervisor_comes_after(
     is_read_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("subactors.actors.host.channel._TURN", PATIENCE)  # no rest on a busy machine
     io, counts = IOThread("test-drain"), Counts()  # the thread is never begun
     ours, theirs = socket.socketpair()
     with ours:
