@@ -96,8 +96,8 @@ class Chunks:
         self._give(task.id, ChunkGiven())
 
     def make_room(self) -> None:
-        """Somebody wants a slot: what has nothing to do ends; of what has, one does after its chunk."""
-        self._is_room_wanted = True
+        """Somebody wants a slot: what has nothing to do ends. Where nobody can wait in the queue, so does the next."""
+        self._is_room_wanted = not self._registry.queued
         for task_id in [*self._done]:
             self._give(task_id, ChunkGiven())
 
@@ -147,7 +147,7 @@ class Chunks:
         What has limits is held to them chunk by chunk, one that would be restarted would begin with its first chunk,
         and nobody waits longer for a slot, or a node, than for the end of a chunk.
         """
-        is_wanted, self._is_room_wanted = self._is_room_wanted, False
+        is_wanted, self._is_room_wanted = self._is_room_wanted, False  # one that ends makes room for one
         return (
             not is_wanted
             and task.stop is None

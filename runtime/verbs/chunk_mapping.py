@@ -117,8 +117,8 @@ class _ChunkMapping(Mapping):
     def _give_room(self) -> None:
         """See `Mapping`; here it is a task that gives it."""
 
-    def _at_work_now(self) -> list[str]:
-        """See `Mapping`. What has nothing to do ends by itself."""
+    def _give_up(self) -> list[str]:
+        """See `Mapping`. What has nothing to do is let end."""
         with self._lock:
             busy = [worker for worker in self._workers if worker.chunk is not None and worker.task_id]
             free, self._free = self._free, deque()

@@ -191,18 +191,18 @@ class Mapping:
         # Here this is set and a reply looked for, and in the thread that replies it is the other way round: at least
         # one of them finds both, and to stop a task twice does no harm.
         self._is_closed = True
-        for item in self._line:
-            if item.state is _State.RUNNING and item.address is not None:
-                self._way.forget(item.address)
-        known = self._at_work_now()
-        if known:
-            stop_unseen(self._way, known)
+        unfinished = self._give_up()
+        if unfinished:
+            stop_unseen(self._way, unfinished)
         for item in [*self._line, *self._ended]:
             if item.view is not None and item.view.result_file:
                 self._acknowledge(item.task_id)
 
-    def _at_work_now(self) -> list[str]:
-        """Return the ids of the tasks that have not ended, as far as they are known."""
+    def _give_up(self) -> list[str]:
+        """Have no end told any more of what is at work; return the ids of those that are to be stopped."""
+        for item in self._line:
+            if item.state is _State.RUNNING and item.address is not None:
+                self._way.forget(item.address)
         return [
             item.accepted.task_id for item in self._line if item.accepted is not None and item.state is not _State.ENDED
         ]
