@@ -218,13 +218,14 @@ def test_an_async_map_is_read_by_one_coroutine_at_a_time(shared: InLoop, tmp_pat
         results = runtime.map(submitted.wait_for, [str(tmp_path / "go")])
         async with anyio.create_task_group() as group:
             read: list[str] = []
+            reads_now = anyio.Event()
 
             async def reads() -> None:
+                reads_now.set()
                 read.append(await anext(results))
 
             group.start_soon(reads)
-            while not await runtime.list():
-                await checkpoint()
+            await reads_now.wait()
             with pytest.raises(RuntimeError, match="another coroutine"):
                 await anext(results)
             put(tmp_path / "go", "gone")
