@@ -108,10 +108,10 @@ def hang_in_python(task: EntrypointTask) -> NoReturn:
 
 def hang_in_c(task: EntrypointTask) -> NoReturn:
     """Sleep in C with the interpreter lock held: no other thread of the process runs, nor any Python signal handler."""
+    sleep = ctypes.PyDLL(None).sleep  # PyDLL, unlike CDLL, keeps the lock during a call
     task.emit(BEFORE)
-    libc = ctypes.PyDLL(None)  # PyDLL, unlike CDLL, keeps the lock during a call
     while True:
-        libc.sleep(1000)
+        sleep(1000)
 
 
 def ignore_signals(task: EntrypointTask) -> NoReturn:
