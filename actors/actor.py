@@ -77,13 +77,14 @@ class ProcessActor(pykka.Actor):
         from .host.default import default_system  # noqa: PLC0415 - an actor's process, which starts none, has no use for it
 
         system = cls.system or default_system()
-        process = system.spawn(cls, args, kwargs, listener=_Unsupervised())
+        listener = _Unsupervised()
+        process = system.spawn(cls, args, kwargs, listener=listener)
         try:
-            reference = cast("ProcessRef[Self]", result_of(process.ready))
+            result_of(process.ready)
         except BaseException:
             process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
             raise
-        return reference
+        return cast("ProcessRef[Self]", listener.reference)
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         if self._subactors_life is None:
@@ -209,7 +210,6 @@ class _Shell:
         return self._actor_ref
 
     def _subactors_attach(self, process: ActorProcess) -> None:
-        self._subactors_process = process
         self.actor_inbox = _ChannelInbox(process)
         self._actor_ref: ProcessRef[Any] = ProcessRef(self)
 
@@ -320,10 +320,17 @@ class _ChannelInbox(_NoInbox):
 
 
 class _Unsupervised:
-    """The listener of actors that were started without a supervisor."""
+    """The listener of an actor that was started without a supervisor.
+
+    Attributes:
+        reference: to the actor, for who has started it; there when the process is ready.
+    """
+
+    reference: pykka.ActorRef[Any]
 
     def process_ready(self, process: ActorProcess) -> None:
-        """Nothing to do: the starter waits for the future."""
+        """Keep the reference, which the process lets go of when it has ended: that may be soon."""
+        self.reference = process.actor.actor_ref
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
         """Without a supervisor nobody keeps output."""
@@ -345,7 +352,7 @@ class _Unsupervised:
     def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
         """Say in the log what nobody else will hear."""
         if not end.normal:
-            logger.warning("%s: its process %s", process.actor.actor_ref, end)
+            logger.warning("%s: its process %s", process, end)
 
 
 class _RemoteObject:

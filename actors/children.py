@@ -13,7 +13,9 @@ import msgspec
 from .actor import ProcessActor
 from .host.backlog import TurnQueue
 from .host.exit import ProcessExit
-from .host.process import ActorProcess, ProcessListener
+from .host.io import Timer
+from .host.listening import ProcessListener
+from .host.process import ActorProcess
 from .wire.messages import ProcessLimits, error_data
 
 __all__ = [
@@ -84,15 +86,17 @@ class Child:
         spec: what was asked for.
         process: the running, or ended, process; it is there once that has been asked for. The I/O thread may set it.
         stopping: whether it has been asked to stop.
+        grace: what ends it by force if it takes no notice; None before it was asked to stop.
         turns: what it has for its supervisor.
     """
 
-    __slots__ = ("process", "spec", "stopping", "turns")
+    __slots__ = ("grace", "process", "spec", "stopping", "turns")
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
         self.process: ActorProcess
         self.stopping = False
+        self.grace: Timer | None = None
         self.turns = TurnQueue()
 
 

@@ -116,7 +116,7 @@ class Supervisor(pykka.ThreadingActor):
             return
         child.stopping = True
         child.process.stop()
-        self.tell_later(child.spec.grace, GraceOver(child))
+        child.grace = self.tell_later(child.spec.grace, GraceOver(child))
 
     def tell_later(self, delay: float, message: object) -> Timer:
         """Send this supervisor a message in `delay` seconds; the timer holds it until then, and can cancel it.
@@ -206,9 +206,11 @@ class Supervisor(pykka.ThreadingActor):
                 try:
                     self._hear(message)
                 except Exception:
-                    logger.exception("A message of %s could not be handled; it is ended.", child.process.actor)
+                    logger.exception("A message of %s could not be handled; it is ended.", child.process)
                     child.process.kill()
             case ChildEnded(child, end):
+                if child.grace is not None:
+                    child.grace.cancel()  # it would keep the child until it is due
                 self.child_ended(child, end)
             case _:
                 self.on_receive(message)

@@ -14,14 +14,14 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from ..errors import ProtocolError
 from ..wire import ancillary
 from ..wire.frames import OUTPUT, FrameDecoder, decode_from_child
-from ..wire.messages import FromChild
 from .backlog import Backlog
 from .io import READ, WRITE
+from .listening import NOBODY, ChannelReceiver
 from .outbox import STUCK_AFTER, Outbox
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .io import IOThread
 
-__all__ = ["ChannelReceiver", "HostChannel"]
+__all__ = ["HostChannel"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -69,22 +69,6 @@ _LAST_TURNS: Final = 2.0
 """Seconds for which what an ended process has sent waits for a supervisor that is behind; then it is handed over."""
 
 
-class ChannelReceiver(Protocol):
-    """Who takes what comes. Every method is called in the I/O thread and must return at once."""
-
-    def on_output(self, data: bytes) -> None:
-        """The actor said something."""
-
-    def on_message(self, message: FromChild) -> None:
-        """A message; raises ProtocolError if it should not have come."""
-
-    def on_channel_closed(self) -> None:
-        """The process has closed its end, or is gone."""
-
-    def on_violation(self, what: str) -> None:
-        """What the process did breaks the protocol."""
-
-
 class HostChannel:
     """See the module. `send`, `waiting` and `handled` are for any thread, all else is for the I/O thread.
 
@@ -103,7 +87,7 @@ class HostChannel:
     def __init__(self, end: socket.socket | None, io: IOThread, receiver: ChannelReceiver) -> None:
         self._end = end
         self._io = io
-        self._receiver = receiver
+        self._receiver: ChannelReceiver = receiver
         self._decoder = FrameDecoder()
         self._backlog = Backlog()
         self._outbox = Outbox(end)
@@ -276,6 +260,7 @@ class HostChannel:
             self._end.close()
         if on_room is not None:
             on_room()
+        self._receiver = NOBODY
 
     def _look_at_reader(self, callback: Callable[[], None]) -> None:
         """Report a process that has read nothing of its answers for long; else look again later."""

@@ -227,7 +227,7 @@ class NodeLink:
         """
         has_tree = limits is not None and (limits.tree_bytes is not None or limits.tree_processes is not None)
         start = Start(
-            urn=process.actor.actor_urn,
+            urn=process.urn,
             actor=encode_object(actor),
             directory=os.fsencode(directory),
             environ=None,

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pykka
@@ -46,12 +46,13 @@ from ..wire.reply import EncodedReply
 from .as_process import AsProcess
 from .channel import HostChannel
 from .exit import ProcessExit
+from .listening import NOBODY, ProcessListener
 from .shell import Shell
 
 if TYPE_CHECKING:
     from .io import IOThread
 
-__all__ = ["ActorProcess", "ProcessListener"]
+__all__ = ["ActorProcess"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -63,35 +64,15 @@ _EXIT_FOLLOWS: Final = 0.1
 """Seconds between the end of a channel and that of its process, where the one comes of the other."""
 
 
-class ProcessListener(Protocol):
-    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
-
-    def process_ready(self, process: ActorProcess) -> None:
-        """The actor's constructor has returned."""
-
-    def process_output(self, process: ActorProcess, data: bytes) -> None:
-        """The actor said something."""
-
-    def process_report(self, process: ActorProcess, body: bytes) -> None:
-        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError for one of an unknown type."""
-
-    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
-        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
-
-    def process_finished(self, process: ActorProcess) -> None:
-        """The actor's loop has ended; the process is about to exit."""
-
-    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
-        """The process is gone and reaped. Called exactly once, last."""
-
-
 class ActorProcess(AsProcess):
     """One actor's process, seen from the host.
 
     What begins with `on_` is for the I/O thread, but `on_asked_for`; that and all else may be called from any thread.
 
     Attributes:
-        actor: the host's shell of the actor; holds its URN and its reference.
+        actor: the host's shell of the actor, which holds its URN and its reference; let go of when the process has
+            ended, as they refer to this object.
+        urn: the actor's.
         ready: done when the constructor returned; raises what it raised, or StartError.
         is_ready: whether the process has begun, and can be asked for its stacks.
         is_ending: whether it is gone, and what it has said before is still being handed over, or has been.
@@ -115,10 +96,13 @@ class ActorProcess(AsProcess):
     ) -> None:
         super().__init__(key, theirs=theirs, fenced=fenced, io=io, forget=forget, group=group)
         self.actor = actor
-        self.ready: Future[pykka.ActorRef[Any]] = Future()
+        self.ready: Future[None] = Future()
+        self.urn = actor.actor_urn
+        self._title = str(actor)
+        self._stopped = actor.actor_stopped
         self._channel = HostChannel(channel, io, self)
         self._link = link
-        self._listener = listener
+        self._listener: ProcessListener = listener
         self._start_over = start_over
         self._tell_finished = finished
         self._pending: dict[int, pykka.Future[Any]] = {}
@@ -135,11 +119,11 @@ class ActorProcess(AsProcess):
         self._violation = ""
 
     def __str__(self) -> str:
-        return str(self.actor)
+        return self._title
 
     @property
     def _ended(self) -> threading.Event:
-        return self.actor.actor_stopped
+        return self._stopped
 
     def tell(self, message: object) -> None:
         """Put a message in the actor's mailbox; raises what pickling it raises."""
@@ -274,7 +258,7 @@ class ActorProcess(AsProcess):
         if self._timer is not None:
             self._timer.cancel()
         self._disappear()
-        self.actor.actor_stopped.set()
+        self._stopped.set()
         pykka.ActorRegistry.unregister(self.actor.actor_ref)
         for future in pending:
             _fail(future, self._dead_error())
@@ -287,6 +271,8 @@ class ActorProcess(AsProcess):
         try:
             self._listener.process_ended(self, end)
         finally:
+            del self.actor
+            self._listener = NOBODY
             self._forget(self.key)
 
     def on_output(self, data: bytes) -> None:
@@ -340,8 +326,8 @@ class ActorProcess(AsProcess):
         self._start_over()
         self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
         pykka.ActorRegistry.register(self.actor.actor_ref)
-        self.ready.set_result(self.actor.actor_ref)
         self._listener.process_ready(self)
+        self.ready.set_result(None)
 
     def on_channel_closed(self) -> None:
         """Nothing more comes from the process."""
@@ -388,12 +374,12 @@ class ActorProcess(AsProcess):
             self._channel.watch()
 
     def _dead_error(self) -> pykka.ActorDeadError:
-        return pykka.ActorDeadError(f"{self.actor.actor_ref}: its process {self.end}")
+        return pykka.ActorDeadError(f"{self}: its process {self.end}")
 
     def _start_error(self, end: ProcessExit) -> Exception:
         if self._error is not None and not self._error.type_name.endswith(".StartError"):
             return rebuild(self._error)
-        return StartError(f"{self.actor} did not start: its process {end}")
+        return StartError(f"{self} did not start: its process {end}")
 
 
 def _fail(future: pykka.Future[Any], error: BaseException) -> None:

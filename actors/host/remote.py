@@ -18,7 +18,8 @@ import msgspec
 from ..wire.frames import encode_frame
 from ..wire.messages import FromChild, Start, TrackerWanted
 from .exit import ProcessExit
-from .process import ActorProcess, ProcessListener
+from .listening import ProcessListener
+from .process import ActorProcess
 
 if TYPE_CHECKING:
     import pykka

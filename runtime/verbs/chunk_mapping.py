@@ -298,4 +298,5 @@ class _ChunkMapping(Mapping):
         if not worker.has_begun:
             self._starting -= 1
         chunk, worker.chunk = worker.chunk, None
+        worker.address = None  # as it refers back to the worker
         return chunk

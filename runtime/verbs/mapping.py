@@ -245,6 +245,7 @@ class Mapping:
 
     def _end(self, item: Item, *, view: TaskView | None = None, error: BaseException | None = None) -> None:
         item.view, item.error, item.state = view, error, _State.ENDED
+        item.address = None  # it refers back to the item, and would have it wait for the collector
         self._give_room()
         if not self._ordered:
             self._line.remove(item)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ class _Borrowed:
 
     def __init__(self, system: ProcessSystem) -> None:
         self._system = system
-        self._processes: list[ActorProcess] = []
+        self._processes: weakref.WeakSet[ActorProcess] = weakref.WeakSet()  # those that have ended may go
         self._is_closed = False
 
     def __getattr__(self, name: str) -> Any:
@@ -84,14 +85,14 @@ class _Borrowed:
         if self._is_closed:
             raise SubactorsError("The process system is closed.")
         process = self._system.spawn(*args, **kwargs)
-        self._processes.append(process)
+        self._processes.add(process)
         return process
 
     def close(self, *, grace: float = 1.0) -> None:
         """End what was started, and nothing else."""
         self._is_closed = True
         self._have_ended(grace)
-        for process in self._processes:
+        for process in [*self._processes]:
             process.kill()
         self._have_ended(_PATIENCE)
 

@@ -49,12 +49,19 @@ class Heard(NamedTuple):
 
 
 class Listener:
-    """Takes down what it is told; everything arrives in the I/O thread."""
+    """Takes down what it is told; everything arrives in the I/O thread.
+
+    Attributes:
+        reference: to the actor, once its process is ready.
+    """
+
+    reference: pykka.ActorRef[Any]
 
     def __init__(self) -> None:
         self.heard: queue.Queue[Heard] = queue.Queue()
 
     def process_ready(self, process: ActorProcess) -> None:
+        self.reference = process.actor.actor_ref
         self.heard.put(Heard(process, "ready"))
 
     def process_output(self, process: ActorProcess, data: bytes) -> None:
@@ -92,7 +99,8 @@ class Started:
     ) -> None:
         self.listener = Listener()
         self.process = system.spawn(actor_class, args, listener=self.listener, capture=capture, environ=environ)
-        self.reference: pykka.ActorRef[Any] = self.process.ready.result(PATIENCE)
+        self.process.ready.result(PATIENCE)
+        self.reference = self.listener.reference
 
     @functools.cached_property
     def proxy(self) -> Any:
@@ -181,7 +189,8 @@ def supervision(
 
 def proxy(child: Child) -> Any:
     """Return a proxy of a child that is ready."""
-    return child.process.ready.result(PATIENCE).proxy()
+    child.process.ready.result(PATIENCE)
+    return child.process.actor.actor_ref.proxy()
 
 
 def pid_of(child: Child) -> int:

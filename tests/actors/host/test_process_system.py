@@ -151,7 +151,8 @@ def test_a_hundred_lives_leave_no_descriptor(system: ProcessSystem) -> None:
     for _ in range(5):
         crowd = [system.spawn(Echo, listener=Listener()) for _ in range(20)]
         for process in crowd:
-            process.ready.result(PATIENCE).stop()
+            process.ready.result(PATIENCE)
+            process.stop()
     wait_until(lambda: (len(descriptors()), len(descriptors(zygote))) == before, "there are as many descriptors again")
 
 

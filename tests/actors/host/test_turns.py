@@ -46,10 +46,10 @@ def test_a_child_with_one_report_does_not_wait_for_one_with_hundreds(
         loud, quiet = supervisor.start(Speaker), supervisor.start(Speaker)
         for child in (loud, quiet):
             child.process.ready.result(PATIENCE)
-        loud.process.ready.result().proxy().count_to.defer(200)
+        loud.process.actor.actor_ref.proxy().count_to.defer(200)
         wait_until(lambda: len(loud.turns._messages) >= 100, "many reports wait")
         before = len(quiet.turns._messages)  # that it is ready may be among them
-        quiet.process.ready.result().proxy().report.defer("once")
+        quiet.process.actor.actor_ref.proxy().report.defer("once")
         wait_until(lambda: len(quiet.turns._messages) > before, "the other's waits, too")
         gated.gate.set()
         wait_until(lambda: len(gated.order) == 201, "all have been handled", limit=PATIENCE)

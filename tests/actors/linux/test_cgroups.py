@@ -377,9 +377,9 @@ def test_nobody_has_to_look_for_a_tree_beyond_its_memory_to_be_killed_whole(tree
     system = ProcessSystem()
     listener = Listener()
     process = system.spawn(Holder, listener=listener, limits=ProcessLimits(tree_bytes=100_000_000))
-    holder = process.ready.result(PATIENCE)
+    process.ready.result(PATIENCE)
 
-    holder.proxy().spread(3, 40_000_000)
+    listener.reference.proxy().spread(3, 40_000_000)
     end: ProcessExit = listener.wait_for("ended")
     system.close()
 

@@ -52,9 +52,12 @@ def test_actors_that_are_forked_behind_each_other_have_each_its_own_channel_alon
     wait_until_at_rest(zygote)
     before = descriptors(zygote).keys()
     os.kill(zygote, signal.SIGSTOP)
-    processes = [own_system.spawn(Worker, listener=Listener()) for _ in range(6)]
+    listeners = [Listener() for _ in range(6)]
+    processes = [own_system.spawn(Worker, listener=listener) for listener in listeners]
     os.kill(zygote, signal.SIGCONT)
-    workers = [process.ready.result(PATIENCE).proxy() for process in processes]
+    for process in processes:
+        process.ready.result(PATIENCE)
+    workers = [listener.reference.proxy() for listener in listeners]
     assert [worker.pid().get(timeout=PATIENCE) for worker in workers] == [process.pid for process in processes]
     own = [worker.descriptors().get(timeout=PATIENCE) for worker in workers]
     assert all(each.keys() == {0, 1, 2, 3} for each in own)
