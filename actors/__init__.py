@@ -56,10 +56,10 @@ if TYPE_CHECKING:  # for type checkers, which read no table; `tests/test_public_
     from .host.io import WRITE as WRITE
     from .host.io import IOThread as IOThread
     from .host.io import Timer as Timer
-    from .host.listening import ProcessListener as ProcessListener
     from .host.node_link import NodeLink as NodeLink
     from .host.node_link import NodeListener as NodeListener
     from .host.process import ActorProcess as ActorProcess
+    from .host.process import ProcessListener as ProcessListener
     from .host.remote import Node as Node
     from .host.remote import RemoteProcess as RemoteProcess
     from .host.remote import spawn_elsewhere as spawn_elsewhere
@@ -102,9 +102,8 @@ else:
         "host.control_line": "Pipes",
         "host.exit": "ProcessExit",
         "host.io": "READ WRITE IOThread Timer",
-        "host.listening": "ProcessListener",
         "host.node_link": "NodeLink NodeListener",
-        "host.process": "ActorProcess",
+        "host.process": "ActorProcess ProcessListener",
         "host.remote": "Node RemoteProcess spawn_elsewhere",
         "host.system": "ProcessSystem",
         "linux.cgroup": "CgroupTree",

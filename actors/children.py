@@ -14,8 +14,7 @@ from .actor import ProcessActor
 from .host.backlog import TurnQueue
 from .host.exit import ProcessExit
 from .host.io import Timer
-from .host.listening import ProcessListener
-from .host.process import ActorProcess
+from .host.process import ActorProcess, ProcessListener
 from .wire.messages import ProcessLimits, error_data
 
 __all__ = [

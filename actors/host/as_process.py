@@ -40,6 +40,9 @@ class AsProcess(ForkedProcess):
     _own_name: str | None = None
     _sentinel_descriptor: int | None = None
 
+    _ended: threading.Event
+    """Is set right after the end is known."""
+
     @property
     def name(self) -> str:
         """The actor's name, as `multiprocessing.current_process().name` in its process; another one once it is set.
@@ -181,11 +184,6 @@ class AsProcess(ForkedProcess):
         from .actor_popen import ActorPopen  # noqa: PLC0415 - only `multiprocessing` asks for it
 
         return ActorPopen(self)
-
-    @property
-    def _ended(self) -> threading.Event:
-        """Is set right after the end is known."""
-        raise NotImplementedError
 
     def appear(self) -> None:
         """Be among the host's children, if the host has imported what knows of such."""

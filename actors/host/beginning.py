@@ -1,4 +1,4 @@
-"""Beginning: a new channel, and the process that is to have its other end, until there is one.
+"""Beginning: a new channel, the process that is to have its other end, until there is one, and who waits for that.
 
 Below: what of the host's present state such a process is to have.
 """
@@ -10,8 +10,10 @@ import functools
 import os
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, InvalidStateError
 from typing import Final, NamedTuple
 
 from ..errors import SubactorsError
@@ -20,6 +22,7 @@ __all__ = [
     "SEND_BUFFER",
     "Beginning",
     "NewChannel",
+    "Readiness",
     "current_directory",
     "encoded",
     "environment",
@@ -105,6 +108,56 @@ class Beginning:
         theirs, self.theirs = self.theirs, None
         if theirs is not None:
             theirs.close()
+
+
+class Readiness:
+    """Readiness: whether an actor's constructor has returned, for who waits for that. For any thread.
+
+    Hardly anybody does: a supervisor is told. So what one can wait for, which is a dozen objects, is made for the first
+    who asks.
+    """
+
+    __slots__ = ("_error", "_future", "_has_come", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._future: Future[None] | None = None
+        self._has_come = False
+        self._error: Exception | None = None
+
+    def future(self) -> Future[None]:
+        """Return what is done when it has come, or raises why it never will."""
+        with self._lock:
+            if self._future is not None:
+                return self._future
+            future = self._future = Future()
+        self._tell(future)
+        return future
+
+    def come(self) -> None:
+        """It has come."""
+        with self._lock:
+            self._has_come = True
+            future = self._future
+        self._tell(future)
+
+    def end(self, error: Exception) -> None:
+        """It never will; whoever waits for it is to get this error."""
+        with self._lock:
+            self._error = error
+            future = self._future
+        self._tell(future)
+
+    def _tell(self, future: Future[None] | None) -> None:
+        """Tell who waits, if that is known, and somebody does."""
+        if future is None or not (self._has_come or self._error):
+            return
+        # Whoever asks first and who knows may come at the same time; each tells, once.
+        with contextlib.suppress(InvalidStateError):
+            if self._error is not None:
+                future.set_exception(self._error)
+            else:
+                future.set_result(None)
 
 
 # --- the host's view of this moment, which a process that starts is to have ------------------------------------------

@@ -14,14 +14,15 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ..errors import ProtocolError
 from ..wire import ancillary
 from ..wire.frames import OUTPUT, FrameDecoder, decode_from_child
+from ..wire.messages import FromChild
 from .backlog import Backlog
+from .exit import NOBODY
 from .io import READ, WRITE
-from .listening import NOBODY, ChannelReceiver
 from .outbox import STUCK_AFTER, Outbox
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from .io import IOThread
 
-__all__ = ["HostChannel"]
+__all__ = ["ChannelReceiver", "HostChannel"]
 
 logger = logging.getLogger("subactors.actors")
 
@@ -67,6 +68,22 @@ _FULL: Final = 1024 * 1024
 
 _LAST_TURNS: Final = 2.0
 """Seconds for which what an ended process has sent waits for a supervisor that is behind; then it is handed over."""
+
+
+class ChannelReceiver(Protocol):
+    """Who takes what comes. Every method is called in the I/O thread and must return at once."""
+
+    def on_output(self, data: bytes) -> None:
+        """The actor said something."""
+
+    def on_message(self, message: FromChild) -> None:
+        """A message; raises ProtocolError if it should not have come."""
+
+    def on_channel_closed(self) -> None:
+        """The process has closed its end, or is gone."""
+
+    def on_violation(self, what: str) -> None:
+        """What the process did breaks the protocol."""
 
 
 class HostChannel:

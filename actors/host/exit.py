@@ -1,4 +1,4 @@
-"""Exit: how an actor's process ended, as facts and as a sentence for people.
+"""Exit: how an actor's process ended, as facts and as a sentence for people; and nobody, who is told afterwards.
 
 One `ProcessExit` a process, made in the host's I/O thread.
 """
@@ -12,7 +12,7 @@ import msgspec
 
 from ..wire.messages import ErrorData, GroupUse
 
-__all__ = ["ProcessExit"]
+__all__ = ["NOBODY", "ProcessExit"]
 
 _UNKNOWN: Final = 255
 
@@ -106,3 +106,35 @@ class ProcessExit(msgspec.Struct, frozen=True, kw_only=True):
                 return " (CPU time limit)"
             case _:
                 return ""
+
+
+class _Nobody:
+    """Nobody: the `ProcessListener` and the `ChannelReceiver` of what has ended, of which there is no more to tell.
+
+    To whom all has been told refers to what it was told of. If that went on to refer back, it would wait for the
+    collector with all that it holds: what thousands of tasks leave takes that a tenth of a second, for which all
+    threads of the host stand still.
+    """
+
+    def process_ready(self, process: object) -> None: ...
+
+    def process_output(self, process: object, data: bytes) -> None: ...
+
+    def process_report(self, process: object, body: bytes) -> None: ...
+
+    def process_request(self, process: object, request_id: int, body: bytes) -> None: ...
+
+    def process_finished(self, process: object) -> None: ...
+
+    def process_ended(self, process: object, end: object) -> None: ...
+
+    def on_output(self, data: bytes) -> None: ...
+
+    def on_message(self, message: object) -> None: ...
+
+    def on_channel_closed(self) -> None: ...
+
+    def on_violation(self, what: str) -> None: ...
+
+
+NOBODY: Final = _Nobody()

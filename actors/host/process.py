@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 import pykka
@@ -44,15 +43,15 @@ from ..wire.objects import encode_object
 from ..wire.rebuild import rebuild
 from ..wire.reply import EncodedReply
 from .as_process import AsProcess
+from .beginning import Readiness
 from .channel import HostChannel
-from .exit import ProcessExit
-from .listening import NOBODY, ProcessListener
+from .exit import NOBODY, ProcessExit
 from .shell import Shell
 
 if TYPE_CHECKING:
     from .io import IOThread
 
-__all__ = ["ActorProcess"]
+__all__ = ["ActorProcess", "ProcessListener"]
 
 _ANSWERS_LIMIT: Final = 256 * 1024 * 1024
 """Bytes that may wait for a child when it is answered: it asked for them, so it is to read before it asks for more."""
@@ -64,16 +63,36 @@ _EXIT_FOLLOWS: Final = 0.1
 """Seconds between the end of a channel and that of its process, where the one comes of the other."""
 
 
+class ProcessListener(Protocol):
+    """Who is told of a process's life. Every method is called in the I/O thread and must return at once."""
+
+    def process_ready(self, process: ActorProcess) -> None:
+        """The actor's constructor has returned."""
+
+    def process_output(self, process: ActorProcess, data: bytes) -> None:
+        """The actor said something."""
+
+    def process_report(self, process: ActorProcess, body: bytes) -> None:
+        """A report, still encoded; `ActorProcess.handled` is owed. Raises ProtocolError for one of an unknown type."""
+
+    def process_request(self, process: ActorProcess, request_id: int, body: bytes) -> None:
+        """A request, still encoded; an answer and `ActorProcess.handled` are owed. Raises as `process_report` does."""
+
+    def process_finished(self, process: ActorProcess) -> None:
+        """The actor's loop has ended; the process is about to exit."""
+
+    def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
+        """The process is gone and reaped. Called exactly once, last."""
+
+
 class ActorProcess(AsProcess):
     """One actor's process, seen from the host.
 
     What begins with `on_` is for the I/O thread, but `on_asked_for`; that and all else may be called from any thread.
 
     Attributes:
-        actor: the host's shell of the actor, which holds its URN and its reference; let go of when the process has
-            ended, as they refer to this object.
+        actor: the host's shell of the actor, which has its reference; gone once the process has ended.
         urn: the actor's.
-        ready: done when the constructor returned; raises what it raised, or StartError.
         is_ready: whether the process has begun, and can be asked for its stacks.
         is_ending: whether it is gone, and what it has said before is still being handed over, or has been.
     """
@@ -96,10 +115,8 @@ class ActorProcess(AsProcess):
     ) -> None:
         super().__init__(key, theirs=theirs, fenced=fenced, io=io, forget=forget, group=group)
         self.actor = actor
-        self.ready: Future[None] = Future()
-        self.urn = actor.actor_urn
-        self._title = str(actor)
-        self._stopped = actor.actor_stopped
+        self._readiness = Readiness()
+        self.urn, self._title, self._ended = actor.actor_urn, str(actor), actor.actor_stopped
         self._channel = HostChannel(channel, io, self)
         self._link = link
         self._listener: ProcessListener = listener
@@ -109,10 +126,7 @@ class ActorProcess(AsProcess):
         self._stops: list[pykka.Future[Any]] = []
         self._asks = 0
         self.is_ending = False
-        self._looked_at = False
-        self._losing = False
-        self._disconnected = False
-        self._has_tracker = False
+        self._looked_at = self._losing = self._disconnected = self._has_tracker = False
         self.is_ready = False
         self._finished = False
         self._error: ErrorData | None = None
@@ -122,8 +136,9 @@ class ActorProcess(AsProcess):
         return self._title
 
     @property
-    def _ended(self) -> threading.Event:
-        return self._stopped
+    def ready(self) -> Future[None]:
+        """Done when the constructor has returned; raises what that raised, or StartError."""
+        return self._readiness.future()
 
     def tell(self, message: object) -> None:
         """Put a message in the actor's mailbox; raises what pickling it raises."""
@@ -247,7 +262,6 @@ class ActorProcess(AsProcess):
             pending = list(self._pending.values())
             self._pending.clear()
             pidfd, self._pidfd = self._pidfd, None
-            stops = self._stops
             self._beginning.over()
         self._channel.close()
         if self.group is not None and seen.unobserved:
@@ -258,16 +272,15 @@ class ActorProcess(AsProcess):
         if self._timer is not None:
             self._timer.cancel()
         self._disappear()
-        self._stopped.set()
+        self._ended.set()
         pykka.ActorRegistry.unregister(self.actor.actor_ref)
         for future in pending:
             _fail(future, self._dead_error())
-        for future in stops:
+        for future in self._stops:  # none is added to these any more
             future.set(True)
         if not self.is_ready:
             self._start_over()
-        if not self.ready.done():
-            self.ready.set_exception(self._start_error(end))
+            self._readiness.end(self._start_error(end))
         try:
             self._listener.process_ended(self, end)
         finally:
@@ -327,7 +340,7 @@ class ActorProcess(AsProcess):
         self.actor._subactors_learn(attributes)  # noqa: SLF001 - the class is made for this module
         pykka.ActorRegistry.register(self.actor.actor_ref)
         self._listener.process_ready(self)
-        self.ready.set_result(None)
+        self._readiness.come()
 
     def on_channel_closed(self) -> None:
         """Nothing more comes from the process."""

@@ -18,8 +18,7 @@ import msgspec
 from ..wire.frames import encode_frame
 from ..wire.messages import FromChild, Start, TrackerWanted
 from .exit import ProcessExit
-from .listening import ProcessListener
-from .process import ActorProcess
+from .process import ActorProcess, ProcessListener
 
 if TYPE_CHECKING:
     import pykka

@@ -23,9 +23,8 @@ from .beginning import environment, module_path
 from .exit import ProcessExit
 from .forked_process import ForkedProcess
 from .io import IOThread, Timer
-from .listening import ProcessListener
 from .packing import encoded_actor, first_message, pack
-from .process import ActorProcess
+from .process import ActorProcess, ProcessListener
 from .processes import Processes
 from .shell import Shell
 from .standby import Coming, Standby, StandbyPool

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # where `benchmarks` is, which is not installed
+
 from benchmarks.programs import run_in_turn
 from benchmarks.scenarios.base import Size
 

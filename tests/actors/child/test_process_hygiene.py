@@ -156,7 +156,7 @@ def test_a_directory_whose_name_is_not_unicode_will_do(tmp_path: Path, monkeypat
 
 def pid_of(actor: Any) -> int:
     """Return the process id of an actor, from the host's side."""
-    pid = actor._actor_weakref()._subactors_process.pid
+    pid = actor.process.pid
     assert isinstance(pid, int)
     return pid
 
