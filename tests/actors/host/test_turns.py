@@ -28,9 +28,11 @@ class Gated(RecordingSupervisor):
     def __init__(self, system: ProcessSystem) -> None:
         super().__init__(system)
         self.gate = threading.Event()
+        self.is_at_gate = threading.Event()
         self.order: list[Child] = []
 
     def child_reported(self, child: Child, report: Any) -> None:
+        self.is_at_gate.set()
         self.gate.wait(PATIENCE)
         self.order.append(child)
         super().child_reported(child, report)
@@ -48,6 +50,7 @@ def test_a_child_with_one_report_does_not_wait_for_one_with_hundreds(
             child.process.ready.result(PATIENCE)
         loud.process.actor.actor_ref.proxy().count_to.defer(200)
         wait_until(lambda: len(loud.turns._messages) >= 100, "many reports wait")
+        assert gated.is_at_gate.wait(PATIENCE)
         before = len(quiet.turns._messages)  # that it is ready may be among them
         quiet.process.actor.actor_ref.proxy().report.defer("once")
         wait_until(lambda: len(quiet.turns._messages) > before, "the other's waits, too")
