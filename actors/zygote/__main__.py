@@ -20,7 +20,6 @@ can be set up here once, for all children to inherit, is set up in `main`, and t
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import os
 import pickle
@@ -32,21 +31,20 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable
 from typing import Final, NoReturn
 
 import msgspec
 
 from ..actor import StopsAtOnce
-from ..child.life import Step, plain_processes, rehearse, serve
-from ..cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, run_what_follows_a_fork, set_signal_handler
+from ..child.life import Step, plain_processes, serve
+from ..cpython import SHUTDOWN_LOCKS, end_threads, run_exit_functions, set_signal_handler
 from ..fence import steps_of_a_fence
 from ..linux import kernel
 from ..linux.mark import keep_mark
 from ..wire import ancillary
 from ..wire.frames import encode_packet
 from ..wire.messages import CHANNEL, HERE, Configuration, Fork, Forked, ForkFailed, FromZygote, Preload
+from .chores import Chores
 from .lease import Lease
 from .loading import load, load_late
 from .reaper import Reaper
@@ -57,23 +55,11 @@ from .setup import (
     prepare_for_children,
     raise_descriptor_limit,
 )
-from .sharing import settle_code, settle_memory
 
 __all__ = ["main"]
 
-_QUIET: Final = 2
-"""Milliseconds without anything to do after which the zygote sees to itself: not before a burst of forks is over, but
-between two starts that come one after the other."""
-
 _BURST: Final = 4
-_CALM: Final = 50
-"""Forks without an end between them that are a burst, and the milliseconds that it takes instead: the cores are its."""
-
-_REHEARSALS: Final = 12
-"""After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""
-
-_SHORT_AT_ONCE: Final = 4
-"""Short ones that follow each other whatever is asked: the first after a fork copies the pages of all."""
+"""Forks without an end between them that are a burst: the cores are its."""
 
 _FORKS_AT_ONCE: Final = 4
 """Forks behind each other, of those that are asked for. With more, ends would be told later for less."""
@@ -90,10 +76,11 @@ class _Zygote:
     """
 
     def __init__(self, control: socket.socket, host: int, configuration: Configuration) -> None:
-        self._short_rehearsal = configuration.short_rehearsal
-        if not (self._short_rehearsal or configuration.rehearsal):
-            self._short_rehearsal = pickle.dumps((StopsAtOnce, (), {}))
-        self._rehearsal = configuration.rehearsal or self._short_rehearsal
+        short = configuration.short_rehearsal
+        if not (short or configuration.rehearsal):
+            short = pickle.dumps((StopsAtOnce, (), {}))
+        self._rehearsal = configuration.rehearsal or short
+        self._chores = Chores(short, self._rehearsal, self._make_steps)
         # So many forks come before the time that chores take is worth it.
         self._forks_to_come = 0 if configuration.for_many else 2
         self._burst = 0
@@ -153,22 +140,19 @@ class _Zygote:
         control = self._control.fileno()
         for descriptor in (control, self._host, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        soon, late = self._chores()
-        chores, quiet = soon, False
+        quiet = False
         while True:
-            if not chores:
-                chores, quiet = late, False
-            are_due = chores and self._forks_to_come <= 0
+            are_due = self._chores.are_left and self._forks_to_come <= 0
             # Where one starts after another has ended, there may never be such a rest. There will be more, and what is
             # done for them pays, even while something is asked.
-            is_busy = chores is soon and self._has_one_followed
-            rest = 0 if quiet or is_busy else _QUIET if chores is soon and self._burst <= _BURST else _CALM
+            is_busy = self._chores.are_first and self._has_one_followed
+            rest = 0 if quiet or is_busy else self._chores.rest(is_burst=self._burst > _BURST)
             ready = dict(poll.poll(self._reaper.patience(rest if are_due else None)))
             quiet = not ready and not self._reaper.dying
             if are_due and (quiet or is_busy):
-                _do_first(chores)
+                goes_on = self._chores.do_one()
                 self._has_one_followed = False
-                quiet = quiet and not is_busy
+                quiet = quiet and goes_on and not is_busy
             is_told = self._wakeup in ready
             if is_told:
                 os.read(self._wakeup, 4096)
@@ -184,32 +168,6 @@ class _Zygote:
         if is_asked and not self._take_requests():
             return False
         return self._lease is None or not self._lease.has_ended(is_heard=is_asked)
-
-    def _chores(self) -> tuple[deque[Callable[[], None]], deque[Callable[[], None]]]:
-        """Return what there is to do soon, and what is to wait until nothing has been asked for a while."""
-        if not self._short_rehearsal:
-            return self._settle_for(self._rehearsal, 1), deque()
-        soon = self._settle_for(self._short_rehearsal, _SHORT_AT_ONCE)
-        return soon, self._settle_for(self._rehearsal, 1) if self._rehearsal != self._short_rehearsal else deque()
-
-    def _settle_for(self, actor: bytes, at_once: int) -> deque[Callable[[], None]]:
-        """Return what makes the way that an actor goes a well-trodden one; see `rehearse`."""
-        rehearse_once = functools.partial(_rehearse, actor)
-
-        def rehearse_some() -> None:
-            for _ in range(at_once):
-                rehearse_once()
-
-        def settle() -> None:
-            settle_code(rehearse_once)
-            self._make_steps()
-            if self._short_rehearsal != actor:
-                # New code is not adapted yet: until it was, each process that is forked meanwhile would adapt its own.
-                for _ in range(_REHEARSALS):
-                    _rehearse(self._short_rehearsal)
-
-        rehearsals = [rehearse_some] * (_REHEARSALS // at_once)
-        return deque([rehearse_once, settle, *rehearsals, settle_memory])
 
     def _take_requests(self) -> bool:
         """Take up what is asked, and fork what is asked for; return whether the host is still there."""
@@ -315,20 +273,6 @@ class _Zygote:
                 ancillary.send(self._control, packet, descriptor)
         except ConnectionError:
             pass  # the host is gone: the next turn of the loop sees it and ends everything
-
-
-def _rehearse(actor: bytes) -> None:
-    if not rehearse(actor, threads=False):
-        raise TimeoutError("A rehearsal did not come to its end.")
-    run_what_follows_a_fork()
-
-
-def _do_first(chores: deque[Callable[[], None]]) -> None:
-    try:
-        chores.popleft()()
-    except BaseException:  # noqa: BLE001 - all that they do is save time, and an actor may mean itself by exiting
-        while len(chores) > 1:  # what failed would fail again
-            chores.popleft()
 
 
 def _wake_up(_number: int, _frame: object) -> None:
