@@ -19,7 +19,7 @@ from typing import Final
 
 from .contenders import CONTENDERS, contender_class
 from .isolation import QUICK, isolation, left_behind
-from .programs import Ended, run_host, run_in_turn
+from .programs import run_host
 from .report import CHECK_HELP, is_short, targets_text, write
 from .results import Results, Skipped, machine, summarise, versions
 from .scenarios import NODE_SCENARIOS, SCENARIOS
@@ -105,16 +105,15 @@ class Run:
             self._skip(scenario.name, name, _FULL_ONLY)
         for number in range(size.rounds):
             turn = [name for name in names if number < _ROUNDS_OF_SLOW_ONES or not contender_class(name).slow]
-            each = [(name,) for name in turn]
-            for together, tasks in itertools.product([tuple(turn)] if size.takes_turns else each, size.tasks or (0,)):
-                may_run = [name for name in together if (name, tasks) not in out]
-                said = {name: self._too_much(scenario, name, tasks) for name in may_run}
-                may_run = [name for name in may_run if not said[name]]
-                said |= self._some(scenario, may_run, replace(size, tasks=(tasks,) if tasks else ()), number, values)
-                for name, why in said.items():
-                    if why:
-                        out.add((name, tasks))
-                        self._skip(scenario.name, name, why)
+            for name, tasks in itertools.product(turn, size.tasks or (0,)):
+                if (name, tasks) in out:
+                    continue
+                why = self._too_much(scenario, name, tasks)
+                if not why:
+                    why = self._one(scenario, name, replace(size, tasks=(tasks,) if tasks else ()), number, values)
+                if why:
+                    out.add((name, tasks))
+                    self._skip(scenario.name, name, why)
         for (name, metric, tasks, unit), rounds in values.items():
             measured = summarise(scenario.name, name, metric, tasks=tasks, unit=unit, rounds=rounds)
             self.results.measurements.append(measured)
@@ -137,27 +136,16 @@ class Run:
             return "the two minutes of a quick run were over"
         return ""
 
-    def _some(
+    def _one(
         self,
         scenario: Scenario,
-        names: list[str],
+        name: str,
         size: Size,
         number: int,
         values: dict[tuple[str, str, int, str], list[list[float]]],
-    ) -> dict[str, str]:
-        """Run hosts, one or some that take turns; returns for each why it is not to be run again, or nothing."""
-        given = json.dumps(asdict(size))
-        hosts = [[scenario.name, name] for name in names]
-        if size.takes_turns:
-            ended = run_in_turn(hosts, given, size.samples, scenario.limit)
-        else:
-            ended = [run_host(host, given, scenario.limit) for host in hosts]
-        return {name: self._add(name, one, number, values) for name, one in zip(names, ended, strict=True)}
-
-    def _add(
-        self, name: str, ended: Ended, number: int, values: dict[tuple[str, str, int, str], list[list[float]]]
     ) -> str:
-        """Add the values of a host; returns why it is not to be run again, or nothing."""
+        """Run one host and add its values; returns why it is not to be run again, or nothing."""
+        ended = run_host([scenario.name, name], json.dumps(asdict(size)), scenario.limit)
         added: dict[tuple[str, str, int, str], list[float]] = defaultdict(list)
         why = ""
         for line in ended.lines:

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     scenario, name, path, given = arguments
     fields = json.loads(given)
     size = Size(**{**fields, "tasks": tuple(fields["tasks"])})
-    record = Recorder(Path(path), takes_turns=size.takes_turns)
+    record = Recorder(Path(path))
     contender = contender_class(name)()
     with contextlib.ExitStack() as steps:
         steps.callback(contender.close)

@@ -11,43 +11,21 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 __all__ = ["Left", "Measurement", "Outcome", "Recorder", "Results", "Skipped", "machine", "summarise", "versions"]
 
-_RUNNER: Final = 0
-"""Descriptor of a socket, in hosts that take turns."""
-
 _VERSIONS_OF: Final = ("subactors", "openai", "pykka", "msgspec", "loky", "pebble", "ray", "psutil")
 
 
 class Recorder:
-    """Writes values to a file, a line each. Used in the host of one scenario and contender.
+    """Writes values to a file, a line each. Used in the host of one scenario and contender."""
 
-    Args:
-        path: the file.
-        takes_turns: whether standard input leads to the runner, which says when it is this host's turn.
-    """
-
-    def __init__(self, path: Path, *, takes_turns: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._takes_turns = takes_turns
-
-    def turns(self, count: int) -> Iterator[None]:
-        """Yield so many times, each time when it is this host's turn; at once where it takes none."""
-        for _ in range(count):
-            self._wait_for_turn()
-            yield
-        # What comes then is not to be heard in another's turn.
-        self._wait_for_turn()
-
-    def _wait_for_turn(self) -> None:
-        if self._takes_turns:
-            os.write(_RUNNER, b".")
-            os.read(_RUNNER, 1)
 
     def add(self, metric: str, value: float, unit: str, *, tasks: int = 0) -> None:
         """Keep one value; `tasks` is how many there were at once, where the scenario varies it."""

@@ -37,14 +37,12 @@ class Size:
         samples: values in one host.
         tasks: how many tasks at once, where the scenario varies that; each value is measured in a host of its own.
         seconds: how long something is watched, where the scenario does that.
-        takes_turns: whether the hosts of one round run at the same time, and measure in turn, a value at a time.
     """
 
     rounds: int = 3
     samples: int = 20
     tasks: tuple[int, ...] = ()
     seconds: float = 5.0
-    takes_turns: bool = False
 
 
 @dataclass(frozen=True)

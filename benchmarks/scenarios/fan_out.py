@@ -32,7 +32,7 @@ def measure_without_rest(contender: Contender, size: Size, record: Recorder) -> 
     """Dispatch all right after the last of some other tasks, one after the other, has ended."""
     (count,) = size.tasks
     contender.open(count)
-    for _ in record.turns(size.samples):
+    for _ in range(size.samples):
         for _ in range(_OTHER_WORK):
             contender.wait_all([contender.start("speak")])
         began = monotonic()
@@ -55,7 +55,7 @@ WITHOUT_REST = Scenario(
     "fan-out of N one-second tasks right after other tasks: wall time beyond the second",
     measure_without_rest,
     ("floor", *RUNTIME, "actors", "actors-standby", "forkserver"),
-    full=Size(rounds=5, samples=3, tasks=(20, 100, 500), takes_turns=True),
-    quick=Size(rounds=1, samples=3, tasks=(20,), takes_turns=True),
+    full=Size(rounds=5, samples=3, tasks=(20, 100, 500)),
+    quick=Size(rounds=1, samples=3, tasks=(20,)),
     limit=180.0,
 )

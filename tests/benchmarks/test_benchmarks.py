@@ -6,16 +6,10 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # where `benchmarks` is, which is not installed
-
-from benchmarks.programs import run_in_turn
-from benchmarks.scenarios.base import Size
 
 pytestmark = pytest.mark.timeout(300)  # some ten programs that import a model client, one after the other
 
@@ -64,24 +58,6 @@ def test_a_measurement_has_median_spread_and_count(results: dict[str, Any]) -> N
 
 def test_what_a_contender_does_not_offer_is_skipped_with_a_word(results: dict[str, Any]) -> None:
     assert {"scenario": "stream", "contender": "asyncio", "why": "output crosses no boundary"} in results["skipped"]
-
-
-def test_hosts_that_take_turns_measure_all_their_values(tmp_path: Path) -> None:
-    results = measured(tmp_path / "results.json", "floor,subactors", "fan-out-without-rest")
-    counts = {each["contender"]: each["count"] for each in results["measurements"]}
-
-    assert counts == {"floor": 2, "subactors": 2}
-
-
-def test_a_host_that_ends_before_its_turn_holds_nobody_up() -> None:
-    size = json.dumps(asdict(Size(samples=1, tasks=(2,), takes_turns=True)))
-    hosts = [["fan-out-without-rest", name] for name in ("no such contender", "floor")]
-
-    ended, measured = run_in_turn(hosts, size, 1, 60.0)
-
-    assert "exit status 1" in ended.fault
-    assert measured.fault == ""
-    assert len(measured.lines) == 1
 
 
 def test_results_name_machine_versions_and_command(results: dict[str, Any]) -> None:
