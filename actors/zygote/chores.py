@@ -22,9 +22,9 @@ _QUIET: Final = 2
 _CALM: Final = 50
 """Milliseconds of a pause in what a host does; also after a burst, as the cores are its."""
 
-_IDLE: Final = 1000
-"""Milliseconds after which hundreds of them are there for the longest stage. In the midst of it memory is in worse
-order than before, and forks take half as long again: a pause of a host at work is no time for it."""
+_IDLE: Final = 300
+"""Milliseconds after which the longest stage begins, which takes as many. In the midst of it memory is in worse order
+than before, and forks take half as long again: no short pause of a host at work is the time for it."""
 
 _REHEARSALS: Final = 12
 """After eight calls CPython 3.11 and later adapt a function to what it is used for, and its loops a little later."""

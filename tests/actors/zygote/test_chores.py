@@ -44,7 +44,7 @@ def test_each_stage_waits_for_longer_than_the_one_before_and_leaves_memory_in_or
     assert stages == [
         (2, {"short", "code", "memory"}, "memory"),
         (50, {"whole", "memory"}, "memory"),
-        (1000, {"whole", "short", "code", "memory"}, "memory"),
+        (300, {"whole", "short", "code", "memory"}, "memory"),
     ]
 
 
@@ -58,7 +58,7 @@ def test_the_long_stage_goes_on_in_any_pause_once_it_has_begun() -> None:
     chores.do_one()
     rests.append(chores.rest(is_burst=False))
 
-    assert rests == [1000, 50]
+    assert rests == [300, 50]
 
 
 @pytest.mark.usefixtures("done")

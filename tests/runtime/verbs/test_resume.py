@@ -176,21 +176,22 @@ def test_a_continuation_that_is_restarted_goes_on_from_its_own_last_turn(runtime
 
 
 def test_ends_of_its_own_tasks_of_which_it_was_not_told_are_told(runtime: Runtime, tmp_path: Path) -> None:
-    start = [["run_background_agent", {"agent": "echo", "task": "what it found"}]]
-    boss = runtime.run("boss", plan(start, {"wait_for": str(tmp_path / "die")}, DIES, {"answer": "done"}))
-    wait_until(
-        lambda: [view.status for view in runtime.list() if view.parent == boss.id] == ["completed"],
-        "its task has ended",
-        limit=PATIENCE,
-    )
+    looking = plan({"wait_for": str(tmp_path / "find")}, {"answer": "what it found"})
+    start = [["run_background_agent", {"agent": "plans", "task": looking}]]
+    dies_later = [["shell", {"cmd": f"while [ ! -e '{tmp_path / 'die'}' ]; do sleep 0.01; done; kill -9 $PPID"}]]
+    boss = runtime.run("boss", plan(start, dies_later, {"answer": "done"}))
+    # Its next request would tell it of the end.
+    wait_until(lambda: "in shell" in boss.view().doing, "it makes no request for now", limit=PATIENCE)
     (child,) = [view for view in runtime.list() if view.parent == boss.id]
+    (tmp_path / "find").touch()
+    runtime.wait([child.id], timeout=PATIENCE)
     (tmp_path / "die").touch()
     runtime.wait([boss], timeout=PATIENCE)
 
     view = resumed(runtime, boss.id)
 
     (told,) = [message for message in conversation_in(runtime, view.id)[2:] if message["role"] == "user"]
-    assert f"{child.id} (echo): completed after" in told["content"]
+    assert f"{child.id} (plans): completed after" in told["content"]
     assert "| what it found" in told["content"]
     again = resumed(runtime, boss.id)
     assert child.id not in str(
