@@ -259,6 +259,7 @@ class ActorProcess(AsProcess):
         )
         with self._lock:
             self.end = end
+            self._ended.set()  # with it: who sees the one sees the other, by whatever it asks
             pending = list(self._pending.values())
             self._pending.clear()
             pidfd, self._pidfd = self._pidfd, None
@@ -272,7 +273,6 @@ class ActorProcess(AsProcess):
         if self._timer is not None:
             self._timer.cancel()
         self._disappear()
-        self._ended.set()
         pykka.ActorRegistry.unregister(self.actor.actor_ref)
         for future in pending:
             _fail(future, self._dead_error())

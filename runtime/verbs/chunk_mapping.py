@@ -127,6 +127,7 @@ class _ChunkMapping(Mapping):
         for worker in busy:
             if worker.address is not None:
                 self._way.forget(worker.address)
+                worker.address = None
         return [worker.task_id for worker in busy]
 
     # --- in any thread ----------------------------------------------------------------------------------------------

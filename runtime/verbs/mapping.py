@@ -197,6 +197,7 @@ class Mapping:
         for item in [*self._line, *self._ended]:
             if item.view is not None and item.view.result_file:
                 self._acknowledge(item.task_id)
+            item.address = None  # as at its end
 
     def _give_up(self) -> list[str]:
         """Have no end told any more of what is at work; return the ids of those that are to be stopped."""
@@ -230,7 +231,7 @@ class Mapping:
                 return
             case TaskList(tasks=[view]):
                 item.view = reply = view
-                if view.status != "completed":
+                if view.status != "completed" and not self._is_closed:
                     self._ask(item, ViewTask(view.id, limit=OUTPUT_OF_FAILED, peek=True))
                     return
             case _:

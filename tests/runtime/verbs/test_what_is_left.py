@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,13 @@ def a_map_in_chunks(runtime: Runtime) -> None:
     assert list(runtime.map(abs, range(-5, 0), chunksize=2)) == [5, 4, 3, 2, 1]
 
 
+def a_map_that_is_given_up(runtime: Runtime) -> None:
+    results = runtime.map(abs, itertools.count())
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]  # it is a generator
+    runtime.wait([view.id for view in runtime.list()], timeout=PATIENCE)
+
+
 def a_group(runtime: Runtime) -> None:
     with runtime.group() as group:
         group.submit(submitted.own_pid, 1)
@@ -87,7 +95,7 @@ def a_timeout(runtime: Runtime) -> None:
 
 @pytest.mark.parametrize(
     "happen",
-    [a_result, a_failure, a_crash, a_stop, a_map, a_map_in_chunks, a_group, a_timeout],
+    [a_result, a_failure, a_crash, a_stop, a_map, a_map_in_chunks, a_map_that_is_given_up, a_group, a_timeout],
     ids=lambda happen: happen.__name__,
 )
 def test_nothing_of_an_ended_task_waits_for_the_collector(
