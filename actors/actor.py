@@ -84,6 +84,8 @@ class ProcessActor(pykka.Actor):
         except BaseException:
             process.kill()  # an interrupt of the waiting, as by Ctrl-C, must not leave an actor that nobody knows of
             raise
+        finally:
+            del process  # it holds what is raised, and that this call
         return cast("ProcessRef[Self]", listener.reference)
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:

@@ -27,14 +27,17 @@ def result_of(future: Future[T], timeout: float | None = None) -> T:
         TimeoutError: there is none after `timeout` seconds.
     """
     deadline = None if timeout is None else monotonic() + timeout
-    while not future.done():
-        remaining = LONGEST_SLEEP if deadline is None else min(LONGEST_SLEEP, deadline - monotonic())
-        try:
-            return future.result(max(0.0, remaining))
-        except TimeoutError:
-            if deadline is not None and monotonic() >= deadline:
-                break
-    return future.result(0)
+    try:
+        while not future.done():
+            remaining = LONGEST_SLEEP if deadline is None else min(LONGEST_SLEEP, deadline - monotonic())
+            try:
+                return future.result(max(0.0, remaining))
+            except TimeoutError:
+                if deadline is not None and monotonic() >= deadline:
+                    break
+        return future.result(0)
+    finally:
+        del future  # it holds what is raised, and that this call: a circle, as `concurrent.futures` has it broken, too
 
 
 def acquire(lock: threading.Lock, timeout: float | None = None) -> bool:

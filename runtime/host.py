@@ -29,6 +29,7 @@ from .tasks.gateway import Call, Caller, Close, Forget, HostGateway, ReplyTo
 from .tasks.messages import Request, checked
 from .tasks.questions import AnswerQuestion
 from .tasks.talk import SteerTask
+from .tasks.views import Ids
 from .team.config import Team
 from .verbs.callbacks import MOST_SETTLING, Callbacks
 
@@ -120,6 +121,7 @@ class Host:
         self._working_directory = _folder(working_dir)
         asker = None if on_question is None else asks_program(on_question)
         self._owner, self._closed = os.getpid(), False
+        self._orchestrator_ids = Ids("orchestrator_")
         self._close_lock = threading.Lock()
         self._adopting = threading.Lock()
         check_platform()
@@ -186,7 +188,7 @@ class Host:
         Args:
             agent: whose sub-agents it may start; None: any agent.
         """
-        return HostGateway(self.supervisor, Caller(f"orchestrator_{os.urandom(4).hex()}", agent))
+        return HostGateway(self.supervisor, Caller(self._orchestrator_ids.new(), agent))
 
     def surroundings(self, agent: str) -> Surroundings:
         """Return what a new orchestrator in this process needs to run an agent of the team."""

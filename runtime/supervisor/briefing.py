@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from ..tasks.gateway import Caller
 from ..tasks.messages import RunTask
 from ..tasks.past import Past, ResumePast, conversation_of
 from ..tasks.spec import AgentSetup, TaskSpec
-from ..tasks.views import ID_PREFIX
+from ..tasks.views import ID_PREFIX, Ids
 from ..team.config import AgentConfig, Limits, Team
 from .groups import GroupTask, encode_group
 from .task import LetterBook, Task
@@ -25,25 +24,11 @@ if TYPE_CHECKING:
     from ..place.base import Body, Place
     from ..team.key_variables import Keys
 
-__all__ = ["Briefings", "TaskIds"]
+__all__ = ["Briefings"]
 
 _MOST_RESTARTS: Final = 100
 _LEAST_PAUSE: Final = 0.1
 """Restarts within a period, and seconds before each, that a task may ask for, for a task of its own."""
-
-
-class TaskIds:
-    """Ids of the tasks of one host, none twice. Of 17,000 random ones two are the same in three hosts of a hundred."""
-
-    def __init__(self) -> None:
-        self._last = int.from_bytes(os.urandom(4), "big")
-        # An odd step comes by every number before it comes by one again.
-        self._step = int.from_bytes(os.urandom(4), "big") | 1
-
-    def new(self) -> str:
-        """Return an id that no task has had."""
-        self._last = (self._last + self._step) % 2**32
-        return f"{ID_PREFIX}{self._last:08x}"
 
 
 class Briefings:
@@ -66,7 +51,7 @@ class Briefings:
         self._keys = keys
         self._working_directory = working_directory
         self._setups: dict[str, tuple[AgentSetup, bytes]] = {}
-        self._ids = TaskIds()
+        self._ids = Ids(ID_PREFIX)
 
     def task(
         self,

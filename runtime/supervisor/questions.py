@@ -6,7 +6,6 @@ has ended. Used in the supervisor's thread only.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from ..tasks.questions import (
     QuestionSettled,
     Settled,
 )
-from ..tasks.views import ID_PREFIX, Status, iso_time
+from ..tasks.views import ID_PREFIX, Ids, Status, iso_time
 from ..text import duration, one_line
 from .events import EventHub
 from .limits import LimitKeeper
@@ -132,6 +131,7 @@ class Questions:
         asked: Callable[[Task], None],
         is_waited_for: Callable[[Task], bool],
     ) -> None:
+        self._ids = Ids("question_")
         self._registry = registry
         self._journal = journal
         self._mailbox = mailbox
@@ -181,7 +181,7 @@ class Questions:
         seconds = self._timeout if wanted.timeout is None else wanted.timeout
         now = time.time()
         question = Question(
-            id=f"question_{os.urandom(4).hex()}",
+            id=self._ids.new(),
             task_id=caller.id,
             agent=caller.agent or "",
             text=wanted.text,

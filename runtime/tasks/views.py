@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import os
 import time
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -18,6 +20,7 @@ __all__ = [
     "LONGEST_NOTE",
     "TERMINAL",
     "Budget",
+    "Ids",
     "ProcessSeen",
     "Progress",
     "Silence",
@@ -46,6 +49,23 @@ TERMINAL: frozenset[Status] = frozenset({"completed", "failed", "stopped"})
 
 ID_PREFIX = "agent_task_"
 """How the id of every task begins."""
+
+
+class Ids:
+    """Ids that begin with the same word, of one host and none of them twice. For any thread.
+
+    Of 17,000 random ones of this length two are the same in three hosts of a hundred.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._numbers = itertools.count(int.from_bytes(os.urandom(4), "big"))
+        # An odd factor makes another number of each.
+        self._factor = int.from_bytes(os.urandom(4), "big") | 1
+
+    def new(self) -> str:
+        """Return one that has not been returned before."""
+        return f"{self._prefix}{next(self._numbers) * self._factor % 2**32:08x}"
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import signal
 import threading
@@ -15,7 +17,7 @@ from answers_and_hooks import PATIENCE, get
 from hooked_actors import FailingConstructor, FailingOnStart, Hooked, WithoutSuper
 from processes_and_waits import is_gone, wait_until
 from proxied_actors import Greeter
-from subactors.actors import ProcessActor, RemoteError, StartError, SubactorsError
+from subactors.actors import ActorProcess, ProcessActor, RemoteError, StartError, SubactorsError
 
 pytestmark = pytest.mark.usefixtures("system")
 
@@ -96,6 +98,20 @@ def test_another_exception_of_the_constructor_is_a_remote_error() -> None:
     assert caught.value.type_name == "actor_classes.OwnError"
     assert caught.value.message == "a bad thing"
     assert 'raise OwnError("a bad thing")' in caught.value.traceback
+
+
+def test_nothing_of_a_failed_start_waits_for_the_collector() -> None:
+    def is_left(item: object) -> bool:
+        return type(item) is ActorProcess and item.name.startswith("FailingConstructor")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            FailingConstructor.start("builtin")
+        wait_until(lambda: not any(map(is_left, gc.get_objects())), "its process is forgotten")
+    finally:
+        gc.enable()
 
 
 def test_an_exception_with_unusual_text_is_still_raised() -> None:
