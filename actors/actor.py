@@ -354,7 +354,7 @@ class _Unsupervised:
     def process_ended(self, process: ActorProcess, end: ProcessExit) -> None:
         """Say in the log what nobody else will hear."""
         if not end.normal:
-            logger.warning("%s: its process %s", process, end)
+            logger.warning("%s: its process %s", str(process), end)  # the text, as who keeps a record keeps all in it
 
 
 class _RemoteObject:
