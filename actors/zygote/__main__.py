@@ -61,8 +61,12 @@ __all__ = ["main"]
 _BURST: Final = 4
 """Forks without an end between them that are a burst: the cores are its."""
 
-_FORKS_AT_ONCE: Final = 4
-"""Forks behind each other, of those that are asked for. With more, ends would be told later for less."""
+_FORKS_AT_ONCE: Final = 64
+"""Forks behind each other, of those that are asked for. The host does not know their processes before, and no sooner
+does a stop reach them. A descriptor or two of each are open meanwhile, as they are in the host."""
+
+_FORKS_BEFORE_AN_END: Final = 16
+"""Forks behind each other where an end is to be told, of which most come while all cores are busy."""
 
 _requests: Final = msgspec.msgpack.Decoder(Fork | Preload)
 
@@ -88,13 +92,14 @@ class _Zygote:
         self._pid = os.getpid()
         self._descriptor_limits = raise_descriptor_limit()
         self._reaper = Reaper()
+        self._has_news = False
         self._host = host
         self._lease = Lease(configuration.lease) if configuration.lease else None
         self._oom_score, self._own_oom_score = open_oom_score()
         self._wakeup, wakeup_end = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_end, False)
-        signal.signal(signal.SIGCHLD, _wake_up)
+        signal.signal(signal.SIGCHLD, self._hear_of_an_end)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self._fence = steps_of_a_fence()
         self._make_steps()
@@ -153,13 +158,11 @@ class _Zygote:
                 goes_on = self._chores.do_one()
                 self._has_one_followed = False
                 quiet = quiet and goes_on and not is_busy
-            is_told = self._wakeup in ready
-            if is_told:
+            if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
-            if is_told or time.monotonic() > self._reaper.due:
-                for exited in self._reaper.reap():
-                    self._send(exited)
-                    self._has_one_ended = True
+                self._has_news = True
+            if self._has_news or time.monotonic() > self._reaper.due:
+                self._tell_ends()
             if self._host in ready or not self._is_wanted(is_asked=control in ready):
                 break
 
@@ -198,23 +201,35 @@ class _Zygote:
 
     def _fork_all(self, forks: list[tuple[Fork, int]]) -> None:
         """Fork some processes behind each other: what runs between two forks are pages that are copied anew."""
-        forked: list[tuple[int, int, int]] = []
+        forked: list[tuple[int, int, int, int]] = []
         if self._oom_score is not None:
             # For the moment of the forks: children inherit it and need not write it.
             os.pwrite(self._oom_score, OOM_SCORE, 0)
         try:
             for request, channel in forks:
                 self._fork(request, channel, forked)
+                if len(forked) >= _FORKS_BEFORE_AN_END and (self._has_news or not self._reaper.due):
+                    self._tell_forks(forked)
+                    self._tell_ends()
         finally:
             if self._oom_score is not None:
                 os.pwrite(self._oom_score, self._own_oom_score, 0)
-        for key, pid, pidfd in forked:
+        self._tell_forks(forked)
+
+    def _tell_forks(self, forked: list[tuple[int, int, int, int]]) -> None:
+        for key, pid, pidfd, channel in forked:
             self._send(Forked(key, pid), pidfd)
             os.close(pidfd)
-        for _, channel in forks:
             os.close(channel)
+        forked.clear()
 
-    def _fork(self, request: Fork, channel: int, forked: list[tuple[int, int, int]]) -> None:
+    def _tell_ends(self) -> None:
+        self._has_news = False  # first: what is told of from here on may be missed by the look that follows
+        for exited in self._reaper.reap():
+            self._send(exited)
+            self._has_one_ended = True
+
+    def _fork(self, request: Fork, channel: int, forked: list[tuple[int, int, int, int]]) -> None:
         key, group = request.key, request.group
         self._forks_to_come -= 1
         if self._has_one_ended:
@@ -237,9 +252,10 @@ class _Zygote:
             self._reaper.children[pid] = key
             if group is not None:
                 self._reaper.groups[key] = group
-            forked.append((key, pid, os.pidfd_open(pid)))
+            forked.append((key, pid, os.pidfd_open(pid), channel))
         except OSError as error:
             self._send(ForkFailed(key, f"fork failed: {error.strerror or error}"))
+            os.close(channel)
 
     def _live_as_child(self, channel: int, steps: tuple[Step, ...], rehearsal: bytes | None) -> NoReturn:
         """Be an actor's process, from the fork to its exit; no frame of the zygote below this one ever goes on."""
@@ -262,6 +278,10 @@ class _Zygote:
         finally:
             os._exit(code)
 
+    def _hear_of_an_end(self, _number: int, _frame: object) -> None:
+        """Handle SIGCHLD, which is written to the wake-up descriptor, too, as it may come right before a wait."""
+        self._has_news = True
+
     def _send(self, message: FromZygote, descriptor: int | None = None) -> None:
         self._say(encode_packet(message), descriptor)
 
@@ -273,10 +293,6 @@ class _Zygote:
                 ancillary.send(self._control, packet, descriptor)
         except ConnectionError:
             pass  # the host is gone: the next turn of the loop sees it and ends everything
-
-
-def _wake_up(_number: int, _frame: object) -> None:
-    """Handle SIGCHLD, or it would not be written to the wake-up descriptor."""
 
 
 def _receive_configuration(control: socket.socket) -> Configuration | None:

@@ -27,6 +27,7 @@ __all__ = [
     "Holder",
     "OwnError",
     "Point",
+    "StopsItsZygote",
     "TextlessError",
     "Worker",
     "start_crowd",
@@ -277,6 +278,14 @@ def start_daemon() -> int:
     )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
     return int(done.stdout)
+
+
+class StopsItsZygote(ProcessActor):
+    """Has what forked it stand still, and is gone."""
+
+    def on_start(self) -> None:
+        os.kill(os.getppid(), signal.SIGSTOP)
+        os._exit(7)
 
 
 class Daemon(ProcessActor):
