@@ -19,6 +19,7 @@ from typing import Final
 
 from .contenders import CONTENDERS, contender_class
 from .isolation import QUICK, isolation, left_behind
+from .processes import exit_on_signals
 from .programs import run_host
 from .report import CHECK_HELP, is_short, targets_text, write
 from .results import Results, Skipped, machine, summarise, versions
@@ -188,6 +189,7 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help=CHECK_HELP)
     given = parser.parse_args()
+    exit_on_signals()
     contenders = given.peers.split(",") if given.peers else list(CONTENDERS)
     unknown = [name for name in contenders if name not in CONTENDERS]
     if unknown:

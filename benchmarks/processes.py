@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "cpu_seconds",
     "descendants",
     "end_all",
+    "exit_on_signals",
     "marked",
     "node_agents",
     "pin",
@@ -39,6 +41,16 @@ _USER_TICKS: Final = 11
 _SYSTEM_TICKS: Final = 12
 _BORN: Final = 19
 """Fields of /proc/PID/stat, counted after the name."""
+
+
+def exit_on_signals() -> None:
+    """Have SIGTERM and SIGHUP end this program by `SystemExit`, so that it ends what it has started, and tidies up.
+
+    Called in the main thread. A signal that is ignored, as with `nohup`, stays so.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 
 
 @dataclass(frozen=True)

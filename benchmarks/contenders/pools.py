@@ -25,6 +25,9 @@ __all__ = ["Executor", "Loky", "Pebble"]
 
 _MOST_BYTES: Final = 1000
 
+_KILL_EVERY: Final = 0.05
+"""Seconds between two looks for processes of a pool that ends."""
+
 
 def _do(name: str, argument: str, address: str, number: int) -> str:
     """Do the work, in a process of the pool."""
@@ -106,10 +109,7 @@ class _Pool(Contender):
         return self._pool.submit(_do, *arguments)
 
     def _end(self) -> None:
-        processes = list((self._pool._processes or {}).values())  # noqa: SLF001 - it has no public way to end them
-        for process in processes:
-            process.kill()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        raise NotImplementedError
 
 
 class Executor(_Pool):
@@ -122,6 +122,19 @@ class Executor(_Pool):
 
     def _make(self, tasks: int) -> Any:
         return concurrent.futures.ProcessPoolExecutor(tasks, mp_context=forkserver_context(), max_tasks_per_child=1)
+
+    def _end(self) -> None:
+        # It has no public way to end its processes. Those that are killed break it, and its thread ends all others.
+        # Shut down before that, it may have replaced one meanwhile, which waits for ever for a lock of a killed one.
+        processes = self._pool._processes  # noqa: SLF001 - see above
+        thread = self._pool._executor_manager_thread  # noqa: SLF001 - the same
+        while thread is not None and thread.is_alive():
+            if not processes:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(processes.values()):
+                process.kill()
+            thread.join(_KILL_EVERY)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def map(self, count: int, chunksize: int) -> None:
         """Map: one by one in processes of their own; chunks as most programs do it, in a new pool of a few workers."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from processes_and_waits import wait_until
 
 pytestmark = pytest.mark.timeout(300)  # some ten programs that import a model client, one after the other
 
@@ -236,3 +239,34 @@ def test_what_was_not_measured_is_counted_as_neither_met_nor_missed(results: dic
     rows = [line.split(" | ")[-1].strip("* |") for line in page.splitlines() if line.count(" | ") == 3]
     met, missed, unknown = (rows.count(mark) for mark in ("met", "missed", "not measured"))
     assert f"## Which targets are met? {met} of {met + missed}; {unknown} not measured" in page
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_runner_that_is_ended_leaves_no_host(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--only", "start", "--peers", "floor"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as runner:
+        started = psutil.Process(runner.pid)
+        wait_until(started.children, "a host")
+        hosts = started.children(recursive=True)
+        runner.send_signal(number)
+
+        assert runner.wait(60) == 128 + number
+    assert psutil.wait_procs(hosts, timeout=60)[1] == []
+
+
+def test_an_executor_that_is_measured_is_gone_with_its_processes() -> None:
+    program = """
+import threading
+from benchmarks.contenders.pools import Executor
+if __name__ == "__main__":
+    for _ in range(6):
+        contender = Executor()
+        contender.open(4)
+        contender.wait_all([contender.start("speak") for _ in range(4)])
+        contender.close()
+        print(threading.active_count(), flush=True)
+"""
+
+    done = run_in_root("-c", program)
+
+    assert done.stdout.split() == ["1"] * 6, done.stderr
